@@ -1,0 +1,144 @@
+"""Every error that this package raises, under one root.
+
+No message holds a secret: tokens, client secrets and database passwords stay out, so that errors
+can be logged as they are. The methods that an SDK calls wrap these errors in the SDK's own
+``SDKException``; ours is then its ``cause``.
+"""
+
+from typing import ClassVar
+
+__all__ = [
+    "AmbiguousTokenError",
+    "ConfigurationError",
+    "CorruptDatabaseError",
+    "DatabaseBusyError",
+    "DatabaseError",
+    "DatabaseFullError",
+    "DatabaseUnavailableError",
+    "ForeignSchemaError",
+    "IdConflictError",
+    "InvalidTokenError",
+    "MigrationError",
+    "MissingDriverError",
+    "MissingSDKError",
+    "ReadOnlyDatabaseError",
+    "SchemaError",
+    "SchemaMissingError",
+    "SchemaNewerError",
+    "SchemaOlderError",
+    "TokenStoreError",
+    "TokenTypeError",
+    "UnknownIdError",
+]
+
+
+class TokenStoreError(Exception):
+    """The root of all errors of this package."""
+
+
+class InvalidTokenError(TokenStoreError, ValueError):
+    """A token, or an id, holds something that cannot be stored or looked up."""
+
+
+class TokenTypeError(InvalidTokenError, TypeError):
+    """What was passed is not a token of the SDK, or an id is not text."""
+
+
+class AmbiguousTokenError(TokenStoreError, LookupError):
+    """More than one stored token fits, and the store never guesses.
+
+    Attributes:
+        ids: The ids of the stored tokens that fit.
+    """
+
+    def __init__(self, message: str, ids: tuple[str, ...] = ()) -> None:
+        """Keep the ids beside the message."""
+        super().__init__(message)
+        self.ids = ids
+
+
+class IdConflictError(TokenStoreError, ValueError):
+    """A token carries an id that belongs to another user's stored token.
+
+    Attributes:
+        id: The id in question.
+    """
+
+    def __init__(self, message: str, id: str = "") -> None:  # noqa: A002 - the field's own name
+        """Keep the id beside the message."""
+        super().__init__(message)
+        self.id = id
+
+
+class UnknownIdError(TokenStoreError, LookupError):
+    """No token is stored under this id (only raised with ``missing_id="raise"``)."""
+
+
+class ConfigurationError(TokenStoreError, ValueError):
+    """The database URL, the table name or another setting cannot be used."""
+
+
+class MissingDriverError(ConfigurationError, ImportError):
+    """The URL's database needs a driver that is not installed."""
+
+
+class MissingSDKError(ConfigurationError, ImportError):
+    """No Zoho CRM SDK that this store serves can be imported."""
+
+
+class DatabaseError(TokenStoreError):
+    """The database refused or failed the operation; nothing of it was stored."""
+
+
+class DatabaseUnavailableError(DatabaseError, ConnectionError):
+    """The database cannot be opened, reached or read."""
+
+
+class DatabaseBusyError(DatabaseError, TimeoutError):
+    """Others kept the database, or the connection pool, locked for too long."""
+
+
+class ReadOnlyDatabaseError(DatabaseError, PermissionError):
+    """The database can be read but not written."""
+
+
+class DatabaseFullError(DatabaseError, OSError):
+    """There is no room left to store the token."""
+
+
+class CorruptDatabaseError(DatabaseError):
+    """The file is not an SQLite database, or it is damaged."""
+
+
+class SchemaError(DatabaseError):
+    """The token table is not the one that this release works with.
+
+    Attributes:
+        command: The command that mends it, ready to be typed.
+    """
+
+    command: ClassVar[str] = "zoho-tokenstore upgrade"
+
+
+class SchemaMissingError(SchemaError, LookupError):
+    """The database has no token table, and the store was told not to create it."""
+
+
+class SchemaOlderError(SchemaError):
+    """The token table was made by an earlier release."""
+
+
+class SchemaNewerError(SchemaError):
+    """The token table was made by a later release."""
+
+    command: ClassVar[str] = "pip install --upgrade zoho-tokenstore"
+
+
+class ForeignSchemaError(SchemaError):
+    """A table of the same name exists that this package did not make."""
+
+    command: ClassVar[str] = "zoho-tokenstore upgrade --table zoho_oauthtoken"
+
+
+class MigrationError(SchemaError, ValueError):
+    """Alembic refused a migration, or the table is not what the model describes."""
