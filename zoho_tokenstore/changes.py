@@ -1,0 +1,100 @@
+"""What saving a batch of tokens does to the rows, worked out before anything is written."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from uuid import uuid4
+
+from zoho_tokenstore.digests import DIGEST_COLUMNS
+from zoho_tokenstore.matching import identity, plan_save
+from zoho_tokenstore.token import TokenRecord
+
+__all__ = ["Changes"]
+
+
+class Changes:
+    """The rows as they will stand after the batch, and the difference to what is stored.
+
+    Each token is saved onto the rows as the tokens before it have left them, so a batch ends as the
+    same tokens would one by one.
+
+    Args:
+        stored: Every stored row that shares an id, a user name or a token with the batch.
+
+    Attributes:
+        stored: Those rows by id, as they were.
+        inserted: New rows by id.
+        updated: Stored rows that change, by id, as they will be.
+        deleted: Ids of stored rows that became part of another.
+    """
+
+    def __init__(self, stored: Iterable[TokenRecord]) -> None:
+        """Index the stored rows by everything that a token can name them by."""
+        self.stored = {row.id: row for row in stored if row.id is not None}
+        self.inserted: dict[str, TokenRecord] = {}
+        self.updated: dict[str, TokenRecord] = {}
+        self.deleted: set[str] = set()
+        self._rows: dict[str, TokenRecord] = {}
+        self._ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        self._absorbed_by: dict[str, str] = {}
+        for key, row in self.stored.items():
+            self._put(key, row)
+
+    def save(self, token: TokenRecord) -> str:
+        """Save one token and return the id of its row.
+
+        Raises:
+            AmbiguousTokenError: More than one row fits.
+            IdConflictError: The token's id belongs to another row.
+        """
+        plan = plan_save(token, self._related(token), uuid4().hex)
+        for other in plan.absorbed:
+            self._absorb(other.id or "", plan.row.id or "")
+        key = plan.row.id or ""
+        if key in self.stored:
+            self.updated[key] = plan.row
+        else:
+            self.inserted[key] = plan.row
+        self._put(key, plan.row)
+        return key
+
+    def final_id(self, key: str) -> str:
+        """Return the id under which a row of this batch is stored in the end."""
+        while key in self._absorbed_by:
+            key = self._absorbed_by[key]
+        return key
+
+    def moving(self) -> list[str]:
+        """Return the ids of stored rows whose identity changes."""
+        return [
+            key for key, row in self.updated.items() if identity(row) != identity(self.stored[key])
+        ]
+
+    def _related(self, token: TokenRecord) -> list[TokenRecord]:
+        keys = {key for name in _names(token) for key in self._ids.get(name, ())}
+        return [self._rows[key] for key in keys]
+
+    def _put(self, key: str, row: TokenRecord) -> None:
+        self._take(key)
+        self._rows[key] = row
+        for name in _names(row):
+            self._ids[name].add(key)
+
+    def _take(self, key: str) -> None:
+        if (row := self._rows.pop(key, None)) is not None:
+            for name in _names(row):
+                self._ids[name].discard(key)
+
+    def _absorb(self, key: str, into: str) -> None:
+        self._take(key)
+        self._absorbed_by[key] = into
+        self.inserted.pop(key, None)
+        self.updated.pop(key, None)
+        if key in self.stored:
+            self.deleted.add(key)
+
+
+def _names(row: TokenRecord) -> Iterator[tuple[str, str]]:
+    for field in DIGEST_COLUMNS:
+        value = getattr(row, field)
+        if value is not None:
+            yield field, value

@@ -1,0 +1,153 @@
+"""The store's own record of a token: frozen, checked, and silent about its secrets."""
+
+import re
+from typing import Any, Final, NamedTuple, Self
+
+from zoho_tokenstore.errors import InvalidTokenError, TokenTypeError
+
+__all__ = [
+    "FIELDS",
+    "SECRET_FIELDS",
+    "TEXT_FIELDS",
+    "TokenRecord",
+    "check_id",
+    "check_text",
+    "mask",
+]
+
+SECRET_FIELDS: Final = ("client_secret", "refresh_token", "access_token", "grant_token")
+TEXT_FIELDS: Final = (
+    "id",
+    "user_name",
+    "client_id",
+    "client_secret",
+    "refresh_token",
+    "access_token",
+    "grant_token",
+    "redirect_url",
+    "api_domain",
+)
+MAX_EXPIRY: Final = 2**63 - 1
+"""The largest expiry, in epoch milliseconds, that a BIGINT column holds."""
+
+_DIGITS: Final = re.compile("[0-9]+")
+
+
+class TokenRecord(NamedTuple):
+    """What is stored of one OAuth token; an absent field is ``None``, never an empty string.
+
+    A named tuple, because every lookup makes two of them and a frozen dataclass takes five times
+    as long to make.
+
+    Attributes:
+        id: The store's opaque id.
+        user_name: The user, as the SDK names it (``"<email>:<org id>"`` since generation 6).
+        client_id: Client id of the Zoho API console.
+        client_secret: Client secret that belongs to it.
+        refresh_token: Long-lived token that access tokens are made from.
+        access_token: Token sent with every API call.
+        grant_token: Single-use code of the first login.
+        expiry: When the access token expires, in epoch milliseconds.
+        redirect_url: Redirect URL that the grant token was issued for.
+        api_domain: Base URL of the data centre that serves this user.
+    """
+
+    id: str | None = None
+    user_name: str | None = None
+    client_id: str | None = None
+    client_secret: str | None = None
+    refresh_token: str | None = None
+    access_token: str | None = None
+    grant_token: str | None = None
+    expiry: int | None = None
+    redirect_url: str | None = None
+    api_domain: str | None = None
+
+    @classmethod
+    def checked(cls, *, expiry: object = None, **texts: object) -> Self:
+        """Make a record of values that come from outside; empty strings count as absent.
+
+        Args:
+            expiry: Epoch milliseconds, as a whole number or its digits.
+            texts: The other fields, by name.
+
+        Raises:
+            TokenTypeError: A text field holds something else.
+            InvalidTokenError: A text cannot be stored on every database, or the expiry is garbage.
+        """
+        known: dict[str, Any] = {
+            name: check_text(name, value) for name, value in texts.items() if value is not None
+        }
+        return cls(expiry=_check_expiry(expiry), **known)
+
+    def known(self) -> dict[str, str | int]:
+        """Return the fields that are there."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
+    def __repr__(self) -> str:
+        """Show what is there, secrets cut short."""
+        shown = []
+        for name, value in self.known().items():
+            text = mask(value) if name in SECRET_FIELDS and isinstance(value, str) else repr(value)
+            shown.append(f"{name}={text}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+FIELDS: Final = TokenRecord._fields
+
+
+def mask(secret: str) -> str:
+    """Cut a secret down to what tells it from others: ``1000.3f…(70)``, its length in brackets."""
+    shown = secret[:7] if len(secret) >= 24 else ""  # noqa: PLR2004 - short ones would be given away
+    return f"{shown}…({len(secret)})"
+
+
+def check_text(name: str, value: object) -> str | None:
+    """Return ``value`` as text that every database can store, ``None`` when it is empty.
+
+    Args:
+        name: The field's name, for the error.
+        value: What the caller passed.
+
+    Raises:
+        TokenTypeError: It is no text.
+        InvalidTokenError: It holds U+0000 (which PostgreSQL cannot store) or half a surrogate pair.
+    """
+    if not isinstance(value, str):
+        raise TokenTypeError(f"{name} must be text, not {type(value).__name__}")
+    if "\x00" in value:
+        raise InvalidTokenError(f"{name} contains U+0000, which not every database can store")
+    if not value.isascii():
+        _refuse_surrogates(name, value)
+    return value or None
+
+
+def check_id(value: object) -> str | None:
+    """Return an id that a caller passed, ``None`` when it is empty.
+
+    Raises:
+        TokenTypeError: It is not text; ``None`` is none either.
+        InvalidTokenError: As in :func:`check_text`.
+    """
+    return check_text("the id", value)
+
+
+def _refuse_surrogates(name: str, value: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        # From None: the codec's error carries the whole text, and with it a secret.
+        raise InvalidTokenError(f"{name} is not valid Unicode: it holds a lone surrogate") from None
+
+
+def _check_expiry(value: object) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, str) and _DIGITS.fullmatch(value) and len(value) <= len(str(MAX_EXPIRY)):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_EXPIRY:
+        return value
+    raise InvalidTokenError(
+        "the expiry must be the epoch milliseconds as a whole number, such as '1767225600000': "
+        "set_expires_in() got something else"
+    )
