@@ -1,0 +1,68 @@
+"""What a failed database call means: SQLAlchemy's and the drivers' errors as errors of ours."""
+
+import sqlite3
+from collections.abc import Mapping
+from typing import Final
+
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from zoho_tokenstore.errors import (
+    CorruptDatabaseError,
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseFullError,
+    DatabaseUnavailableError,
+    ReadOnlyDatabaseError,
+)
+
+__all__ = ["describe", "translate"]
+
+BY_SQLITE_CODE: Final[Mapping[int, tuple[type[DatabaseError], str]]] = {
+    sqlite3.SQLITE_BUSY: (DatabaseBusyError, "is locked by other writers; try again"),
+    sqlite3.SQLITE_LOCKED: (DatabaseBusyError, "is locked by other writers; try again"),
+    sqlite3.SQLITE_READONLY: (ReadOnlyDatabaseError, "cannot be written: check the file's mode"),
+    sqlite3.SQLITE_FULL: (DatabaseFullError, "has no room left: free some disk space"),
+    sqlite3.SQLITE_CORRUPT: (CorruptDatabaseError, "is damaged: restore the file from a backup"),
+    sqlite3.SQLITE_NOTADB: (CorruptDatabaseError, "is not an SQLite file: check the path"),
+    sqlite3.SQLITE_CANTOPEN: (
+        DatabaseUnavailableError,
+        "cannot be opened: check that the path is a file and that it may be read and written",
+    ),
+    sqlite3.SQLITE_IOERR: (DatabaseUnavailableError, "cannot be read or written: the disk failed"),
+}
+"""SQLite's primary result codes (https://sqlite.org/rescode.html)."""
+
+
+def describe(url: URL) -> str:
+    """Name a database without its password and without parameters, which may hold one."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
+    """Return the error of ours that tells what happened and what to do.
+
+    Args:
+        error: What SQLAlchemy raised.
+        url: The database it happened on.
+    """
+    name = f"the database {describe(url)}"
+    if isinstance(error, PoolTimeoutError):
+        return DatabaseBusyError(f"{name} has no free connection left in the pool; try again")
+    if not isinstance(error, DBAPIError):
+        return DatabaseError(f"{name} cannot be used: {type(error).__name__}")
+    if isinstance(error.orig, sqlite3.Error):
+        return _translate_sqlite(error.orig, name)
+    kind = DatabaseError
+    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
+        kind = DatabaseUnavailableError
+    return kind(f"{name} failed: {type(error.orig).__name__}")
+
+
+def _translate_sqlite(error: sqlite3.Error, name: str) -> DatabaseError:
+    code = getattr(error, "sqlite_errorcode", 0)
+    if known := BY_SQLITE_CODE.get(code & 0xFF):
+        kind, advice = known
+        return kind(f"{name} {advice}")
+    return DatabaseError(f"{name} failed: {error}")

@@ -1,0 +1,125 @@
+"""The table: one declarative model, in one metadata of its own."""
+
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import BigInteger, DateTime, Dialect, MetaData, String, Table, UnicodeText
+from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from zoho_tokenstore.digests import DIGEST_LENGTH
+
+__all__ = ["DEFAULT_TABLE", "OAuthTokenRow", "UtcDateTime", "token_table"]
+
+DEFAULT_TABLE: Final = "oauthtoken"
+
+NAMING_CONVENTION: Final = {
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+MYSQL_DIALECTS: Final = ("mysql", "mariadb")
+ZONELESS_DIALECTS: Final = ("sqlite", *MYSQL_DIALECTS)
+TABLE_OPTIONS: Final = {f"{name}_charset": "utf8mb4" for name in MYSQL_DIALECTS}
+"""Every Unicode text can be stored, whatever character set the MySQL database defaults to."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware datetime in UTC, with microseconds, also where timestamps know no time zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Ask MySQL for microseconds: its DATETIME has whole seconds unless told."""
+        if dialect.name in MYSQL_DIALECTS:
+            return dialect.type_descriptor(DATETIME(fsp=6))
+        return dialect.type_descriptor(self.impl_instance)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Hand over UTC, without the zone where the database could not keep it."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name in ZONELESS_DIALECTS else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
+        """Return UTC, whatever the session's time zone is."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class TokenColumns:
+    """The columns of a token table, under whatever name and schema the table has.
+
+    Secrets and names are text without a length limit, so they cannot be indexed everywhere; the
+    digests beside them are what rows are looked up by. ``identity_digest`` is the unique key that
+    makes a second row of the same login impossible.
+    """
+
+    id_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    id: Mapped[str] = mapped_column(UnicodeText)
+    user_name: Mapped[str | None] = mapped_column(UnicodeText)
+    client_id: Mapped[str | None] = mapped_column(UnicodeText)
+    client_secret: Mapped[str | None] = mapped_column(UnicodeText)
+    refresh_token: Mapped[str | None] = mapped_column(UnicodeText)
+    access_token: Mapped[str | None] = mapped_column(UnicodeText)
+    grant_token: Mapped[str | None] = mapped_column(UnicodeText)
+    expiry: Mapped[int | None] = mapped_column(BigInteger)
+    redirect_url: Mapped[str | None] = mapped_column(UnicodeText)
+    api_domain: Mapped[str | None] = mapped_column(UnicodeText)
+    identity_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), unique=True)
+    user_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
+    access_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
+    grant_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
+    refresh_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    def __repr__(self) -> str:
+        """Name the row and none of its secrets."""
+        return f"{type(self).__name__}(id={self.id!r}, user_name={self.user_name!r})"
+
+
+class Base(DeclarativeBase):
+    """The declarative base of this package alone: its metadata holds the token table only."""
+
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+class OAuthTokenRow(TokenColumns, Base):
+    """One stored OAuth token, in the default table.
+
+    Hand ``OAuthTokenRow.metadata`` to the Alembic of a host application that wants to run the
+    migrations itself. Reading is safe at any time; write through the store, which keeps the digests
+    in step.
+    """
+
+    __tablename__ = DEFAULT_TABLE
+    __table_args__ = TABLE_OPTIONS
+
+
+@lru_cache
+def token_table(name: str = DEFAULT_TABLE, schema: str | None = None) -> Table:
+    """Return the token table of that name, in a metadata that holds no other.
+
+    Args:
+        name: The table's name.
+        schema: The schema it lies in, ``None`` for the connection's default.
+    """
+    if (name, schema) == (DEFAULT_TABLE, None):
+        return Base.metadata.tables[DEFAULT_TABLE]
+
+    class OtherBase(DeclarativeBase):
+        metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+    options = TABLE_OPTIONS | {"schema": schema}
+    type(
+        "OtherTokenRow",
+        (TokenColumns, OtherBase),
+        {"__tablename__": name, "__table_args__": options},
+    )
+    return next(iter(OtherBase.metadata.tables.values()))

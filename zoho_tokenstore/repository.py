@@ -1,0 +1,181 @@
+"""All SQL of tokens: parameterised, on a connection or session that the caller opened."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Result,
+    Select,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.orm import Session
+
+from zoho_tokenstore.changes import Changes
+from zoho_tokenstore.digests import DIGEST_COLUMNS, digest, row_digests
+from zoho_tokenstore.matching import find_one, rule_of
+from zoho_tokenstore.token import FIELDS, TokenRecord
+
+__all__ = ["BATCH_SIZE", "TokenRepository"]
+
+BATCH_SIZE: Final = 400
+"""Tokens per transaction: with five digests each, still below SQL Server's 2,100 parameters."""
+
+
+class TokenRepository:
+    """The statements of one token table.
+
+    Args:
+        table: A table made by :func:`zoho_tokenstore.models.token_table`.
+    """
+
+    def __init__(self, table: Table) -> None:
+        """Build the statements once; SQLAlchemy compiles each once per dialect."""
+        self._table = table
+        # Columns instead of entities: loading an entity costs more than the query itself.
+        self._select = select(*(table.c[name] for name in FIELDS))
+        self._find: dict[str, Select[Any]] = {
+            field: self._select.where(table.c[column] == bindparam("digest"))
+            for field, column in DIGEST_COLUMNS.items()
+        }
+        key = table.c.id_digest
+        self._first_page = self._select.order_by(key).limit(BATCH_SIZE)
+        self._next_page = self._first_page.where(key > bindparam("after"))
+        self._update = _update_keeping(table)
+        self._vacate = (
+            update(table)
+            .where(key == bindparam("row_digest"))
+            .values(identity_digest=bindparam("vacated"))
+        )
+
+    def find(self, connection: Connection, token: TokenRecord) -> TokenRecord | None:
+        """Return the row that the token speaks of, by the first rule that applies.
+
+        Raises:
+            AmbiguousTokenError: More than one row fits.
+        """
+        rule = rule_of(token)
+        if rule is None:
+            return None
+        parameters = {"digest": digest(rule.field, getattr(token, rule.field))}
+        rows = _records(connection.execute(self._find[rule.field], parameters))
+        return find_one(rule, token, rows)
+
+    def page(self, connection: Connection, after: str | None) -> list[TokenRecord]:
+        """Return the next rows in the order of their keys, :data:`BATCH_SIZE` at most.
+
+        Args:
+            connection: Where to read.
+            after: The id of the last row seen, ``None`` to begin.
+        """
+        if after is None:
+            return _records(connection.execute(self._first_page))
+        return _records(connection.execute(self._next_page, {"after": digest("id", after)}))
+
+    def save(self, session: Session, tokens: Sequence[TokenRecord]) -> list[str]:
+        """Insert or update the rows that the tokens speak of; return their ids, in order.
+
+        Args:
+            session: Where to write; the caller commits.
+            tokens: At most :data:`BATCH_SIZE` tokens.
+
+        Raises:
+            AmbiguousTokenError: More than one row fits a token.
+            IdConflictError: A token's id belongs to another row.
+        """
+        changes = Changes(self._related(session, tokens))
+        ids = [changes.save(token) for token in tokens]
+        self._write(session, changes)
+        return [changes.final_id(key) for key in ids]
+
+    def delete(self, session: Session, key: str) -> None:
+        """Delete the row with this id, if there is one."""
+        self._delete(session, [key])
+
+    def delete_all(self, session: Session) -> None:
+        """Delete every row."""
+        session.execute(delete(self._table))
+
+    def _related(self, session: Session, tokens: Sequence[TokenRecord]) -> list[TokenRecord]:
+        """Return the rows that share an id, a user name or a token with one of these."""
+        conditions: list[ColumnElement[bool]] = []
+        for field, column in DIGEST_COLUMNS.items():
+            values = {getattr(token, field) for token in tokens} - {None}
+            if values:
+                digests = [digest(field, value) for value in values]
+                conditions.append(self._table.c[column].in_(digests))
+        return _records(session.execute(self._select.where(or_(*conditions))))
+
+    def _write(self, session: Session, changes: Changes) -> None:
+        now = datetime.now(UTC)
+        if changes.deleted:
+            self._delete(session, changes.deleted)
+        moving = changes.moving()
+        if len(moving) > 1:
+            # One may move to where another still is, so all leave first.
+            session.execute(self._vacate, [_vacated(key) for key in moving])
+        if changes.updated:
+            session.execute(
+                self._update,
+                [
+                    _new_values(changes.stored[key], row) | {"new_updated_at": now}
+                    for key, row in changes.updated.items()
+                ],
+            )
+        if changes.inserted:
+            times = {"created_at": now, "updated_at": now}
+            session.execute(
+                insert(self._table), [_values(row) | times for row in changes.inserted.values()]
+            )
+
+    def _delete(self, session: Session, ids: Iterable[str]) -> None:
+        digests = [digest("id", key) for key in ids]
+        session.execute(delete(self._table).where(self._table.c.id_digest.in_(digests)))
+
+
+def _update_keeping(table: Table) -> Update:
+    """Build the update of one row in which an absent value keeps what is stored."""
+    kept = [name for name in _VALUES if name not in ("id", "id_digest", "identity_digest")]
+    values: dict[str, Any] = {
+        name: func.coalesce(bindparam(f"new_{name}", type_=table.c[name].type), table.c[name])
+        for name in kept
+    }
+    values |= {name: bindparam(f"new_{name}") for name in ("identity_digest", "updated_at")}
+    return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
+
+
+def _new_values(stored: TokenRecord, row: TokenRecord) -> dict[str, Any]:
+    """Return the parameters that turn the stored row into the new one, what stays as ``None``."""
+    before, after = _values(stored), _values(row)
+    changed = {
+        f"new_{name}": value if value != before[name] else None for name, value in after.items()
+    }
+    return changed | {
+        "row_digest": before["id_digest"],
+        "new_identity_digest": after["identity_digest"],
+    }
+
+
+def _vacated(key: str) -> dict[str, str]:
+    return {"row_digest": digest("id", key), "vacated": digest("vacated", key)}
+
+
+def _values(row: TokenRecord) -> dict[str, Any]:
+    return row._asdict() | row_digests(row)
+
+
+def _records(result: Result[Any]) -> list[TokenRecord]:
+    return [TokenRecord._make(row) for row in result]
+
+
+_VALUES: Final = (*FIELDS, *DIGEST_COLUMNS.values(), "identity_digest")
