@@ -1,0 +1,43 @@
+"""Alembic's environment, for the ``alembic`` command in a checkout and for the package itself.
+
+The package passes the table and an open connection. The ``alembic`` command is told by
+``ZOHO_TOKENSTORE_URL``, ``_TABLE`` and ``_SCHEMA``, or by ``-x url=…``, ``-x table=…`` and
+``-x schema=…``.
+"""
+
+from logging.config import fileConfig
+
+from alembic import context
+from sqlalchemy import make_url
+
+from zoho_tokenstore.config import Settings
+from zoho_tokenstore.database import Database
+from zoho_tokenstore.migrate import Target
+
+
+def run(target: Target) -> None:
+    """Run the migrations that the command asks for."""
+    target.configure(context.configure)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def run_from_command_line() -> None:
+    """Run them for the ``alembic`` command."""
+    if context.config.config_file_name is not None:
+        fileConfig(context.config.config_file_name, disable_existing_loggers=False)
+    settings = Settings.from_env(overrides=context.get_x_argument(as_dictionary=True))
+    if context.is_offline_mode():
+        run(Target(settings.token_schema, url=make_url(settings.url)))
+        return
+    database = Database(settings.url)
+    try:
+        database.write(lambda session: run(Target(settings.token_schema, session.connection())))
+    finally:
+        database.close()
+
+
+if Target.KEY in context.config.attributes:
+    run(context.config.attributes[Target.KEY])
+else:
+    run_from_command_line()

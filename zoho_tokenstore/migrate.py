@@ -1,0 +1,201 @@
+"""Alembic from code: the packaged migrations, applied to one token table.
+
+Importing Alembic takes a tenth of a second, so the store imports this module only when a database
+has to be set up.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Final, TextIO
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import URL, Connection, func, select
+
+from zoho_tokenstore.database import Database
+from zoho_tokenstore.errors import MigrationError
+from zoho_tokenstore.schema import HEAD, SchemaState, TokenSchema
+
+__all__ = [
+    "Target",
+    "check",
+    "downgrade",
+    "history",
+    "migrations_path",
+    "offline_sql",
+    "set_up",
+    "upgrade",
+]
+
+_alembic: Final = threading.Lock()
+"""Alembic's environment is a module-level proxy: one migration at a time in a process."""
+
+
+def migrations_path() -> Path:
+    """Return the folder of the migrations: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parent
+    packed = package / "migrations"
+    return packed if packed.is_dir() else package.parent / "migrations"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What ``migrations/env.py`` is told: which table, and where.
+
+    Attributes:
+        schema: The token table.
+        connection: An open transaction; ``None`` writes SQL instead of running it.
+        url: The database, for its dialect when there is no connection.
+    """
+
+    KEY: ClassVar = "zoho_tokenstore_target"
+
+    schema: TokenSchema
+    connection: Connection | None = None
+    url: URL | None = None
+
+    def configure(self, configure: Callable[..., None]) -> None:
+        """Tell Alembic the tables' names and what to compare with, by ``context.configure``."""
+        where: dict[str, Any] = {"connection": self.connection}
+        if self.connection is None:
+            where = {
+                "url": self.url,
+                "literal_binds": True,
+                "dialect_opts": {"paramstyle": "named"},
+            }
+        configure(
+            **where,
+            target_metadata=self.schema.table.metadata,
+            version_table=self.schema.version_table,
+            version_table_schema=self.schema.namespace,
+            include_schemas=self.schema.namespace is not None,
+            include_name=self._include_name,
+            compare_server_default=True,
+            token_table=self.schema.name,
+            token_schema=self.schema.namespace,
+        )
+
+    def _include_name(self, name: str | None, kind: str, _parents: object) -> bool:
+        """Compare our own table alone: the others belong to the host application."""
+        if kind == "schema":
+            return name == self.schema.namespace
+        return kind != "table" or name == self.schema.name
+
+
+def set_up(database: Database, schema: TokenSchema) -> None:
+    """Create the table in an empty database; harmless when others do so at the same time.
+
+    Raises:
+        DatabaseError: The database failed; nothing was created.
+    """
+
+    def work(connection: Connection) -> None:
+        if schema.state(connection) is SchemaState.EMPTY:
+            _run(Target(schema, connection), command.upgrade, HEAD)
+
+    database.write(lambda session: work(session.connection()))
+
+
+def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> None:
+    """Bring the table up to a revision.
+
+    Raises:
+        SchemaError: The table is a later release's or not ours, or there is no such revision.
+        DatabaseError: The database failed; nothing was changed.
+    """
+
+    def work(connection: Connection) -> None:
+        schema.refuse_unusable(schema.state(connection))
+        _run(Target(schema, connection), command.upgrade, revision)
+
+    database.write(lambda session: work(session.connection()))
+
+
+def downgrade(
+    database: Database, schema: TokenSchema, revision: str, *, confirmed: bool = False
+) -> None:
+    """Take the table back to an earlier revision.
+
+    Args:
+        database: Where the table is.
+        schema: Which table.
+        revision: Where to go: a revision, ``-1`` or ``base``.
+        confirmed: Whether stored tokens may be touched; ``base`` drops them all.
+
+    Raises:
+        SchemaError: There is no such revision, the table is not ours, or it holds tokens and
+            nobody confirmed.
+        DatabaseError: The database failed; nothing was changed.
+    """
+
+    def work(connection: Connection) -> None:
+        state = schema.state(connection)
+        schema.refuse_unusable(state)
+        stored = 0 if state is SchemaState.EMPTY or confirmed else _count(schema, connection)
+        if stored:
+            raise MigrationError(
+                f"the table {schema.name!r} holds {stored} tokens, which a downgrade may drop: "
+                "add --yes if that is what you want"
+            )
+        _run(Target(schema, connection), command.downgrade, revision)
+
+    database.write(lambda session: work(session.connection()))
+
+
+def check(database: Database, schema: TokenSchema) -> None:
+    """Make sure that the migrations made exactly the table that the model describes.
+
+    Raises:
+        MigrationError: They differ, or the database is not at the latest revision.
+    """
+    database.read(lambda connection: _run(Target(schema, connection), command.check))
+
+
+def history() -> list[tuple[str, str]]:
+    """Return each revision with its summary, newest first."""
+    scripts = ScriptDirectory(str(migrations_path()))
+    return [(script.revision, script.doc) for script in scripts.walk_revisions()]
+
+
+def offline_sql(
+    url: URL, schema: TokenSchema, direction: str, revision: str, output: TextIO
+) -> None:
+    """Write the SQL of an upgrade or a downgrade instead of running it.
+
+    Args:
+        url: The database; only its dialect is used, and no driver is needed.
+        schema: Which table.
+        direction: ``"upgrade"`` or ``"downgrade"``.
+        revision: Where to go; a downgrade takes ``FROM:TO``.
+        output: Where the SQL goes.
+
+    Raises:
+        MigrationError: There is no such revision.
+    """
+    run = command.upgrade if direction == "upgrade" else command.downgrade
+    _run(Target(schema, url=url), run, revision, output=output, sql=True)
+
+
+def _run(
+    target: Target,
+    run: Callable[..., None],
+    *arguments: str,
+    output: TextIO | None = None,
+    **options: bool,
+) -> None:
+    config = Config(output_buffer=output, attributes={Target.KEY: target})
+    config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    with _alembic:
+        try:
+            run(config, *arguments, **options)
+        except CommandError as error:
+            raise MigrationError(f"Alembic refused: {error}") from error
+
+
+def _count(schema: TokenSchema, connection: Connection) -> int:
+    return connection.execute(select(func.count()).select_from(schema.table)).scalar_one()

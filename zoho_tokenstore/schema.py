@@ -1,0 +1,155 @@
+"""Whose token table is this, and of which release: asked once, before the first use."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    ForeignSchemaError,
+    SchemaMissingError,
+    SchemaNewerError,
+    SchemaOlderError,
+)
+from zoho_tokenstore.models import DEFAULT_TABLE, token_table
+
+__all__ = ["HEAD", "REVISIONS", "SchemaState", "TokenSchema"]
+
+REVISIONS: Final = ("0001",)
+"""Every revision in ``migrations/``, oldest first; kept here so that no start has to scan files."""
+
+HEAD: Final = REVISIONS[-1]
+"""The revision that this release works with."""
+
+SDK_COLUMNS: Final = frozenset({"expiry_time", "access_token", "grant_token"})
+"""Columns that every table of the SDK's own DBStore has (zcrmsdk 3 to zohocrmsdk8-0 7) and ours
+does not: it calls the expiry ``expiry``."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+
+
+class SchemaState(Enum):
+    """What stands in the database where the token table should be."""
+
+    EMPTY = auto()
+    CURRENT = auto()
+    OLDER = auto()
+    NEWER = auto()
+    FOREIGN = auto()
+    SDK = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSchema:
+    """The names of one token table and its version table.
+
+    Attributes:
+        name: The token table's name: letters, digits and underscores, 40 at most.
+        namespace: The schema that it lies in, ``None`` for the connection's default.
+    """
+
+    name: str = DEFAULT_TABLE
+    namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names that not every database takes.
+
+        Raises:
+            ConfigurationError: A name has other characters or is too long.
+        """
+        for what, value in (("table", self.name), ("schema", self.namespace)):
+            if value is not None and not _NAME.fullmatch(str(value)):
+                raise ConfigurationError(
+                    f"the {what} name {value!r} cannot be used: take letters, digits and "
+                    "underscores, 40 at most, no digit first"
+                )
+
+    @property
+    def table(self) -> Table:
+        """The token table."""
+        return token_table(self.name, self.namespace)
+
+    @property
+    def version_table(self) -> str:
+        """The name of Alembic's version table for this token table."""
+        return f"{self.name}_version"
+
+    @property
+    def options(self) -> str:
+        """The command line's options that name this table, empty for the default one."""
+        table = f" --table {self.name}" if self.name != DEFAULT_TABLE else ""
+        return table + (f" --schema {self.namespace}" if self.namespace else "")
+
+    def revision(self, connection: Connection) -> str | None:
+        """Return the revision recorded in the database, ``None`` without one."""
+        if not inspect(connection).has_table(self.version_table, schema=self.namespace):
+            return None
+        versions = Table(
+            self.version_table,
+            MetaData(),
+            Column("version_num", String(32)),
+            schema=self.namespace,
+        )
+        return connection.execute(select(versions.c.version_num)).scalar()
+
+    def state(self, connection: Connection) -> SchemaState:
+        """Find out what is there."""
+        inspector = inspect(connection)
+        present = inspector.has_table(self.name, schema=self.namespace)
+        revision = self.revision(connection)
+        if revision is None:
+            if not present:
+                return SchemaState.EMPTY
+            columns = {c["name"].lower() for c in inspector.get_columns(self.name, self.namespace)}
+            return SchemaState.SDK if columns >= SDK_COLUMNS else SchemaState.FOREIGN
+        if revision not in REVISIONS:
+            return SchemaState.NEWER
+        if not present:
+            return SchemaState.FOREIGN
+        return SchemaState.CURRENT if revision == HEAD else SchemaState.OLDER
+
+    def ready(self, connection: Connection, *, create: bool) -> bool:
+        """Tell whether the table can be used; ``False`` when it may be set up first.
+
+        Raises:
+            SchemaError: It can be neither used nor set up; the error names the command that helps.
+        """
+        state = self.state(connection)
+        if state is SchemaState.EMPTY:
+            if create:
+                return False
+            raise SchemaMissingError(
+                f"the database has no table {self.name!r} and the store may not create it: "
+                f"run {SchemaMissingError.command}{self.options}"
+            )
+        self.refuse_unusable(state)
+        if state is SchemaState.OLDER:
+            raise SchemaOlderError(
+                f"the table {self.name!r} was made by an earlier release: "
+                f"run {SchemaOlderError.command}{self.options}"
+            )
+        return True
+
+    def refuse_unusable(self, state: SchemaState) -> None:
+        """Raise for a table that this release cannot even upgrade.
+
+        Raises:
+            SchemaNewerError: A later release made it.
+            ForeignSchemaError: Something else made it.
+        """
+        if state is SchemaState.NEWER:
+            raise SchemaNewerError(
+                f"the table {self.name!r} was made by a later release: "
+                f"run {SchemaNewerError.command}, or go back with that release's "
+                f"'zoho-tokenstore downgrade {HEAD}'"
+            )
+        if state in (SchemaState.SDK, SchemaState.FOREIGN):
+            maker = "the SDK's own DBStore" if state is SchemaState.SDK else "something else"
+            raise ForeignSchemaError(
+                f"the table {self.name!r} was made by {maker} and is left alone: keep the tokens "
+                f"in a table of another name, run {ForeignSchemaError.command} "
+                "and pass table='zoho_oauthtoken'"
+            )
