@@ -1,0 +1,15 @@
+"""The OAuth token store for Zoho CRM's Python SDKs, on any SQLAlchemy database.
+
+>>> from zoho_tokenstore import SQLAlchemyTokenStore
+>>> store = SQLAlchemyTokenStore("sqlite:///tokens.db")  # pass it as store= to Initializer
+"""
+
+from importlib.metadata import version
+
+from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.models import OAuthTokenRow
+from zoho_tokenstore.store import SQLAlchemyTokenStore
+
+__all__ = ["OAuthTokenRow", "SQLAlchemyTokenStore", "TokenStoreError", "__version__"]
+
+__version__ = version("zoho-tokenstore")
