@@ -1,0 +1,70 @@
+"""``ListTokenStore``: the contract in a plain Python list, to compare the real store with."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Literal
+from uuid import uuid4
+
+from zoho_tokenstore.matching import find_one, plan_save, rule_of
+from zoho_tokenstore.sdk import SDKTokenStore
+from zoho_tokenstore.token import TokenRecord
+
+__all__ = ["ListTokenStore"]
+
+
+class ListTokenStore(SDKTokenStore):
+    """Keep tokens in a list of this process: no database, no digests, no index.
+
+    It follows the same rules as ``SQLAlchemyTokenStore`` and raises the same errors, so it stands
+    in for it in an application's tests. Every call walks the whole list.
+
+    Args:
+        missing_id: As in ``SQLAlchemyTokenStore``.
+    """
+
+    def __init__(self, *, missing_id: Literal["none", "raise"] = "none") -> None:
+        """Start with an empty list."""
+        super().__init__(missing_id=missing_id)
+        self._rows: list[TokenRecord] = []
+        self._lock = threading.Lock()
+
+    def _find(self, token: TokenRecord) -> TokenRecord | None:
+        rule = rule_of(token)
+        with self._lock:
+            return None if rule is None else find_one(rule, token, self._rows)
+
+    def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
+        with self._lock:
+            before = list(self._rows)
+            now_in: dict[str | None, str | None] = {}
+            keys = []
+            try:
+                for token in tokens:
+                    plan = plan_save(token, self._rows, uuid4().hex)
+                    gone = (plan.target, *plan.absorbed)
+                    self._rows = [row for row in self._rows if row not in gone] + [plan.row]
+                    now_in |= {row.id: plan.row.id for row in plan.absorbed}
+                    keys.append(plan.row.id)
+            except Exception:
+                self._rows = before
+                raise
+        return [_follow(key, now_in) for key in keys]
+
+    def _delete(self, key: str) -> None:
+        with self._lock:
+            self._rows = [row for row in self._rows if row.id != key]
+
+    def _delete_all(self) -> None:
+        with self._lock:
+            self._rows = []
+
+    def _all(self) -> Iterator[TokenRecord]:
+        with self._lock:
+            rows = list(self._rows)
+        yield from rows
+
+
+def _follow(key: str | None, now_in: dict[str | None, str | None]) -> str:
+    while key in now_in:
+        key = now_in[key]
+    return key or ""
