@@ -1,0 +1,54 @@
+"""The command line: ``zoho-tokenstore``.
+
+Data goes to stdout, messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.
+"""
+
+import sys
+from typing import Annotated, Final
+
+import typer
+
+from zoho_tokenstore import __version__
+from zoho_tokenstore.cli import demo, schema
+from zoho_tokenstore.cli.console import messages
+from zoho_tokenstore.errors import ConfigurationError, TokenStoreError
+
+__all__ = ["app", "main"]
+
+FAILED: Final = 1
+WRONG_USAGE: Final = 2
+
+app = typer.Typer(
+    name="zoho-tokenstore",
+    help="Look after the OAuth tokens of Zoho CRM's Python SDKs.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+schema.register(app)
+demo.register(app)
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - the signature Typer calls
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Look after the OAuth tokens of Zoho CRM's Python SDKs."""
+
+
+def main() -> None:
+    """Run the command line and end the process with its exit status."""
+    try:
+        app()
+    except TokenStoreError as error:
+        messages.print(f"zoho-tokenstore: {error}", style="red")
+        sys.exit(WRONG_USAGE if type(error) is ConfigurationError else FAILED)

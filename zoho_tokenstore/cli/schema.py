@@ -1,0 +1,136 @@
+"""The commands about the schema: upgrade, downgrade, current, history, check."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from sqlalchemy import make_url
+
+from zoho_tokenstore import migrate
+from zoho_tokenstore.cli.console import data, messages
+from zoho_tokenstore.config import Settings
+from zoho_tokenstore.database import Database
+from zoho_tokenstore.schema import HEAD
+
+__all__ = ["register"]
+
+Url = Annotated[
+    str | None,
+    typer.Option(help="Database URL; without it ZOHO_TOKENSTORE_URL decides.", show_default=False),
+]
+TableName = Annotated[
+    str | None,
+    typer.Option("--table", help="Table name; else ZOHO_TOKENSTORE_TABLE, else oauthtoken."),
+]
+SchemaName = Annotated[
+    str | None,
+    typer.Option("--schema", help="Schema that the table lies in; else ZOHO_TOKENSTORE_SCHEMA."),
+]
+Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(upgrade)
+    # -1, "one revision back", is an argument and no option.
+    app.command(context_settings={"ignore_unknown_options": True})(downgrade)
+    app.command()(current)
+    app.command()(history)
+    app.command()(check)
+
+
+def upgrade(
+    revision: Annotated[str, typer.Argument(help="Where to go.")] = "head",
+    *,
+    url: Url = None,
+    table: TableName = None,
+    schema: SchemaName = None,
+    sql: Sql = False,
+) -> None:
+    """Create the token table, or bring it up to date."""
+    settings = _settings(url, table, schema)
+    if sql:
+        migrate.offline_sql(
+            make_url(settings.url), settings.token_schema, "upgrade", revision, sys.stdout
+        )
+        return
+    with _opened(settings) as database:
+        migrate.upgrade(database, settings.token_schema, revision)
+        _tell_revision(settings, database)
+
+
+def downgrade(
+    revision: Annotated[str, typer.Argument(help="Where to go: a revision, -1 or base.")],
+    *,
+    url: Url = None,
+    table: TableName = None,
+    schema: SchemaName = None,
+    sql: Sql = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Even if stored tokens are lost.")] = False,
+) -> None:
+    """Take the token table back to an earlier revision; base drops it."""
+    settings = _settings(url, table, schema)
+    if sql:
+        span = revision if ":" in revision else f"{HEAD}:{revision}"
+        migrate.offline_sql(
+            make_url(settings.url), settings.token_schema, "downgrade", span, sys.stdout
+        )
+        return
+    with _opened(settings) as database:
+        migrate.downgrade(database, settings.token_schema, revision, confirmed=yes)
+        _tell_revision(settings, database)
+
+
+def current(
+    *, url: Url = None, table: TableName = None, schema: SchemaName = None, as_json: Json = False
+) -> None:
+    """Show the revision that the database is at."""
+    settings = _settings(url, table, schema)
+    with _opened(settings) as database:
+        revision = database.read(settings.token_schema.revision)
+    if as_json:
+        data.print(json.dumps({"revision": revision, "head": HEAD}))
+    elif revision is not None:
+        data.print(f"{revision} (head)" if revision == HEAD else revision)
+    else:
+        messages.print("no token table: run zoho-tokenstore upgrade")
+
+
+def history(*, as_json: Json = False) -> None:
+    """List the revisions, newest first."""
+    revisions = migrate.history()
+    if as_json:
+        data.print(json.dumps([{"revision": key, "summary": doc} for key, doc in revisions]))
+        return
+    for key, doc in revisions:
+        data.print(f"{key}{' (head)' if key == HEAD else ''}: {doc}")
+
+
+def check(*, url: Url = None, table: TableName = None, schema: SchemaName = None) -> None:
+    """Fail unless the table in the database is exactly the one that this release describes."""
+    settings = _settings(url, table, schema)
+    with _opened(settings) as database:
+        migrate.check(database, settings.token_schema)
+    messages.print("the table is what this release describes")
+
+
+def _settings(url: str | None, table: str | None, schema: str | None) -> Settings:
+    return Settings.from_env(overrides={"url": url, "table": table, "schema": schema})
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Database]:
+    database = Database(settings.url)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _tell_revision(settings: Settings, database: Database) -> None:
+    revision = database.read(settings.token_schema.revision)
+    messages.print(f"{database} is at revision {revision or 'base'}")
