@@ -1,0 +1,103 @@
+"""What cannot be stored is refused with the right error, and nothing changes."""
+
+from traceback import format_exception
+
+import pytest
+
+from support import login, make_token, sdk_error, stored
+from zoho_tokenstore.errors import ConfigurationError, InvalidTokenError, TokenTypeError
+
+
+@pytest.mark.parametrize("thing", [None, "token", 5, object(), {"id": "1"}])
+def test_a_thing_that_is_no_token_is_an_error_never_a_silent_return(store, thing):
+    for method in (store.find_token, store.save_token):
+        with sdk_error(TokenTypeError, "expected an OAuthToken"):
+            method(thing)
+    with pytest.raises(TokenTypeError):
+        store.save_tokens([thing])
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        make_token(),
+        make_token("alice"),
+        make_token(id="5"),
+        make_token("alice", client_id="c", client_secret="s", expiry="5"),
+        make_token("alice", access_token="", refresh_token="", grant_token=""),
+    ],
+)
+def test_a_token_with_nothing_to_store_is_refused(store, token):
+    store.save_token(login("alice"))
+    before = stored(store)
+    with sdk_error(InvalidTokenError, "nothing to store"):
+        store.save_token(token)
+    assert stored(store) == before
+
+
+@pytest.mark.parametrize(
+    "expiry",
+    ["soon", "12.5", "-1", " 12", "1e3", "None", "٣", "12\n", -1, 1.5, True, 2**63, str(2**63), []],
+    ids=repr,
+)
+def test_garbage_in_the_expiry_is_refused_before_anything_is_written(store, expiry):
+    store.save_token(login("alice"))
+    before = stored(store)
+    with sdk_error(InvalidTokenError, "epoch milliseconds"):
+        store.save_token(login("alice", expiry=expiry, access_token="new"))
+    assert stored(store) == before
+
+
+@pytest.mark.parametrize("expiry", ["0", 0, "1767225600000", 1767225600000, 2**63 - 1], ids=repr)
+def test_an_expiry_may_be_digits_or_a_whole_number(store, expiry):
+    token = login("alice", expiry=expiry)
+    store.save_token(token)
+    assert store.find_token_by_id(token.get_id()).get_expires_in() == str(expiry)
+
+
+@pytest.mark.parametrize("key", [None, 5, b"5", ["5"]], ids=repr)
+def test_an_id_that_is_not_text_is_an_error(store, key):
+    with sdk_error(TokenTypeError, "the id must be text"):
+        store.delete_token(key)
+    with sdk_error(TokenTypeError, "Given Id is invalid"):
+        store.find_token_by_id(key)
+
+
+@pytest.mark.parametrize("field", ["id", "client_id", "access_token", "redirect_url"])
+def test_a_field_that_is_not_text_is_named(store, field):
+    with sdk_error(TokenTypeError, f"{field} must be text, not int"):
+        store.save_token(login("alice", **{field: 5}))
+    assert stored(store) == []
+
+
+@pytest.mark.parametrize("text", ["nul\x00", "half \ud83d of a pair"])
+def test_text_that_not_every_database_can_store_is_refused_without_showing_it(store, text):
+    with sdk_error(InvalidTokenError, "refresh_token") as caught:
+        store.save_token(login("alice", refresh_token=f"secret {text}"))
+    shown = "".join(format_exception(caught.value))
+    assert f"secret {text[:4]}" not in shown
+    with sdk_error(InvalidTokenError):
+        store.find_token(make_token(text))
+    with sdk_error(InvalidTokenError):
+        store.find_token_by_id(text)
+    assert stored(store) == []
+
+
+def test_a_token_made_without_its_constructor_is_refused(store):
+    from zohocrmsdk.src.com.zoho.api.authenticator.oauth_token import OAuthToken
+
+    with sdk_error(InvalidTokenError, "without its constructor"):
+        store.save_token(object.__new__(OAuthToken))
+
+
+def test_the_next_call_works_after_any_of_them(store):
+    for bad in (None, make_token(), login("alice", expiry="x")):
+        with pytest.raises(Exception, match="TOKEN_STORE"):
+            store.save_token(bad)
+        store.save_token(login("alice"))
+        assert len(stored(store)) == 1
+
+
+def test_missing_id_takes_two_values(make_store):
+    with pytest.raises(ConfigurationError, match="'none' or 'raise'"):
+        make_store(missing_id="ignore")

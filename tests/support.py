@@ -1,0 +1,131 @@
+"""Shared by the tests: tokens, what they hold, and many processes at once."""
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from zohocrmsdk.src.com.zoho.api.authenticator.oauth_token import OAuthToken
+from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
+
+from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.sdk import load
+from zoho_tokenstore.token import TokenRecord
+
+SETTERS = {
+    "id": OAuthToken.set_id,
+    "client_id": OAuthToken.set_client_id,
+    "client_secret": OAuthToken.set_client_secret,
+    "refresh_token": OAuthToken.set_refresh_token,
+    "access_token": OAuthToken.set_access_token,
+    "grant_token": OAuthToken.set_grant_token,
+    "redirect_url": OAuthToken.set_redirect_url,
+    "api_domain": OAuthToken.set_api_domain,
+    "expiry": OAuthToken.set_expires_in,
+}
+
+LOGIN = {
+    "client_id": "1000.CLIENT",
+    "client_secret": "a-client-secret",
+    "refresh_token": "1000.refresh",
+    "access_token": "1000.access",
+    "expiry": "1767225600000",
+    "redirect_url": "https://app.example.com/callback",
+    "api_domain": "https://www.zohoapis.eu",
+}
+
+
+def make_token(user: str | None = None, **fields: Any) -> OAuthToken:
+    """Make a token with exactly these fields, whatever the SDK's constructor insists on."""
+    from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
+
+    token = OAuthToken(id="placeholder")
+    token.set_id(None)
+    if user is not None:
+        token.set_user_signature(UserSignature(user))
+    for name, value in fields.items():
+        SETTERS[name](token, value)
+    return token
+
+
+def login(user: str | None = None, **changes: Any) -> OAuthToken:
+    """Make a token as it is after a login; each user has tokens of their own."""
+    own = {name: f"{LOGIN[name]}.{user}" for name in ("refresh_token", "access_token") if user}
+    return make_token(user, **LOGIN | own | changes)
+
+
+def record(token: OAuthToken) -> TokenRecord:
+    return load().read(token)
+
+
+def known(token: OAuthToken) -> dict[str, Any]:
+    """Return what a token holds, by field."""
+    return record(token).known()
+
+
+def stored(store: Any) -> list[dict[str, Any]]:
+    """Return what a store holds, in an order that does not depend on the store."""
+    return sorted((known(token) for token in store.get_tokens()), key=repr)
+
+
+@contextmanager
+def sdk_error(kind: type[TokenStoreError], match: str = "") -> Iterator[Any]:
+    """Expect the SDK's exception with our error of this kind as its cause."""
+    with pytest.raises(SDKException) as caught:
+        yield caught
+    assert caught.value.code == "TOKEN_STORE"
+    assert type(caught.value.cause) is kind, repr(caught.value.cause)
+    assert caught.value.__cause__ is caught.value.cause
+    assert match in str(caught.value)
+
+
+class Crowd:
+    """Processes that start together.
+
+    They are forked from a server process that has imported the SDK and nothing else, so that
+    neither threads nor connections of the test come along.
+    """
+
+    def __init__(self) -> None:
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(["zoho_tokenstore", "support"])
+
+    def run(self, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Call ``work`` with each of the arguments, all at once; return what each returned."""
+        barrier = self._context.Barrier(len(arguments))
+        results = self._context.Queue()
+        processes = [
+            self._context.Process(target=_attend, args=(barrier, results, number, work, args))
+            for number, args in enumerate(arguments)
+        ]
+        for process in processes:
+            process.start()
+        outcome = dict(results.get(timeout=120) for _ in processes)
+        for process in processes:
+            process.join()
+        return [outcome[number] for number in range(len(processes))]
+
+    def start(self, work: Callable[..., Any], *args: Any) -> multiprocessing.Process:
+        """Start one process that the test will end itself."""
+        process = self._context.Process(target=work, args=args)
+        process.start()
+        return process
+
+
+def _attend(barrier: Any, results: Any, number: int, work: Callable[..., Any], args: Any) -> None:
+    barrier.wait(60)
+    try:
+        results.put((number, work(*args)))
+    except BaseException as error:
+        results.put((number, f"{type(error).__name__}: {error}"))
+        raise
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.005)
