@@ -1,18 +1,19 @@
 """The way to the database: URL to engine, reads in autocommit, writes in one transaction."""
 
+import logging
 import os
 import weakref
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, make_url
+from sqlalchemy import URL, Engine, create_engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import Pool
 
 from zoho_tokenstore import sqlite
 from zoho_tokenstore.errors import ConfigurationError, MissingDriverError
 from zoho_tokenstore.faults import describe, translate
+from zoho_tokenstore.sessions import ThreadSessions
 
 __all__ = ["Database"]
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 
 EXTRAS: Final = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
 """The extra of this package that brings a driver for each kind of database."""
+
+LOGGING_NAME: Final = "zoho_tokenstore"
 
 
 class Database:
@@ -46,6 +49,9 @@ class Database:
         self._writer = _quiet(engine, autocommit=self.is_sqlite and not own_sqlite)
         if self.is_sqlite:
             sqlite.begin_immediate(self._writer)
+        self._sessions = ThreadSessions(self._reader)
+        # A connection to a file costs nothing to keep; a server's are for whoever needs one next.
+        self._keeps_connections = own_sqlite and sqlite.file_of(self.url) is not None
         _opened.add(self)
 
     @property
@@ -53,17 +59,23 @@ class Database:
         """Whether this is SQLite."""
         return self.url.get_backend_name() == "sqlite"
 
-    def read(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` on a connection in autocommit: each statement is one round trip.
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` in this thread's session, in autocommit: no statement but its own.
 
         Raises:
             DatabaseError: The database failed.
         """
+        session = self._sessions.get()
+        keep = False
         try:
-            with self._reader.connect() as connection:
-                return work(connection)
+            result = work(session)
+            keep = self._keeps_connections
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
+        finally:
+            if not keep:
+                session.close()
+        return result
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a session and commit it, all or nothing.
@@ -78,12 +90,14 @@ class Database:
             raise translate(error, self.url) from error
 
     def close(self) -> None:
-        """Close the pooled connections, unless the engine is the caller's."""
+        """Close all connections, unless the engine is the caller's."""
+        self._sessions.close()
         if self._owned:
             self._reader.dispose()
 
     def forget_connections(self) -> None:
-        """Leave the pooled connections to the parent process and start a new pool."""
+        """Leave all connections to the parent process and start a new pool."""
+        _inherited.append(self._sessions.abandon())
         if self._owned and not (self.is_sqlite and sqlite.file_of(self.url) is None):
             _inherited.append(self._reader.pool)
             self._reader.dispose(close=False)
@@ -123,16 +137,26 @@ def _missing_driver(url: URL, error: ImportError) -> MissingDriverError:
 
 
 def _quiet(engine: Engine, *, autocommit: bool) -> Engine:
-    """Return an engine on the same pool that never shows parameters."""
+    """Return an engine on the same pool that shows neither parameters nor rows."""
     options = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
     quiet = engine.execution_options(**options)
     quiet.hide_parameters = True
+    quiet.logging_name = LOGGING_NAME
+    quiet.echo = engine.echo  # makes the logger again, under the new name
     return quiet
 
 
+def _shows_no_row(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+# hide_parameters hides what goes in; what comes out is logged row by row at level DEBUG.
+logging.getLogger(f"sqlalchemy.engine.Engine.{LOGGING_NAME}").addFilter(_shows_no_row)
+
+
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
-_inherited: list[Pool] = []
-"""Pools of the parent process, kept so that no child ever closes their connections."""
+_inherited: list[object] = []
+"""Pools and sessions of the parent process, kept so that no child closes their connections."""
 
 
 def _after_fork() -> None:

@@ -1,4 +1,4 @@
-"""All SQL of tokens: parameterised, on a connection or session that the caller opened."""
+"""All SQL of tokens: parameterised, in a session that the caller opened."""
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -6,7 +6,6 @@ from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
-    Connection,
     Result,
     Select,
     Table,
@@ -58,7 +57,7 @@ class TokenRepository:
             .values(identity_digest=bindparam("vacated"))
         )
 
-    def find(self, connection: Connection, token: TokenRecord) -> TokenRecord | None:
+    def find(self, session: Session, token: TokenRecord) -> TokenRecord | None:
         """Return the row that the token speaks of, by the first rule that applies.
 
         Raises:
@@ -68,19 +67,19 @@ class TokenRepository:
         if rule is None:
             return None
         parameters = {"digest": digest(rule.field, getattr(token, rule.field))}
-        rows = _records(connection.execute(self._find[rule.field], parameters))
+        rows = _records(session.execute(self._find[rule.field], parameters))
         return find_one(rule, token, rows)
 
-    def page(self, connection: Connection, after: str | None) -> list[TokenRecord]:
+    def page(self, session: Session, after: str | None) -> list[TokenRecord]:
         """Return the next rows in the order of their keys, :data:`BATCH_SIZE` at most.
 
         Args:
-            connection: Where to read.
+            session: Where to read.
             after: The id of the last row seen, ``None`` to begin.
         """
         if after is None:
-            return _records(connection.execute(self._first_page))
-        return _records(connection.execute(self._next_page, {"after": digest("id", after)}))
+            return _records(session.execute(self._first_page))
+        return _records(session.execute(self._next_page, {"after": digest("id", after)}))
 
     def save(self, session: Session, tokens: Sequence[TokenRecord]) -> list[str]:
         """Insert or update the rows that the tokens speak of; return their ids, in order.
@@ -94,9 +93,10 @@ class TokenRepository:
             IdConflictError: A token's id belongs to another row.
         """
         changes = Changes(self._related(session, tokens))
-        ids = [changes.save(token) for token in tokens]
+        for token in tokens:
+            changes.save(token)
         self._write(session, changes)
-        return [changes.final_id(key) for key in ids]
+        return changes.ids
 
     def delete(self, session: Session, key: str) -> None:
         """Delete the row with this id, if there is one."""

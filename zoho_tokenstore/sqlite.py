@@ -32,6 +32,8 @@ def engine_options(url: URL) -> dict[str, Any]:
         connect["timeout"] = BUSY_TIMEOUT
     if file_of(url) is None:
         options |= {"pool_size": 1, "max_overflow": 0}
+    else:
+        options["max_overflow"] = -1  # every thread may keep one
     return options | {"connect_args": connect}
 
 

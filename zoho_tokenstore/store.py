@@ -98,7 +98,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _find(self, token: TokenRecord) -> TokenRecord | None:
         self._prepare()
-        return self._database.read(lambda connection: self._tokens.find(connection, token))
+        return self._database.read(lambda session: self._tokens.find(session, token))
 
     def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
         self._prepare()
@@ -120,7 +120,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             page = self._page(page[-1].id)
 
     def _page(self, after: str | None) -> list[TokenRecord]:
-        return self._database.read(lambda connection: self._tokens.page(connection, after))
+        return self._database.read(lambda session: self._tokens.page(session, after))
 
     def _prepare(self) -> None:
         """Check the schema once, and set up an empty database."""
@@ -128,7 +128,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             return
         with self._setting_up:
             if not self._database.read(
-                lambda connection: self._schema.ready(connection, create=self._create)
+                lambda session: self._schema.ready(session.connection(), create=self._create)
             ):
                 from zoho_tokenstore import migrate  # noqa: PLC0415 - Alembic, rarely needed
 

@@ -91,7 +91,7 @@ def current(
     """Show the revision that the database is at."""
     settings = _settings(url, table, schema)
     with _opened(settings) as database:
-        revision = database.read(settings.token_schema.revision)
+        revision = _revision(settings, database)
     if as_json:
         data.print(json.dumps({"revision": revision, "head": HEAD}))
     elif revision is not None:
@@ -132,5 +132,8 @@ def _opened(settings: Settings) -> Iterator[Database]:
 
 
 def _tell_revision(settings: Settings, database: Database) -> None:
-    revision = database.read(settings.token_schema.revision)
-    messages.print(f"{database} is at revision {revision or 'base'}")
+    messages.print(f"{database} is at revision {_revision(settings, database) or 'base'}")
+
+
+def _revision(settings: Settings, database: Database) -> str | None:
+    return database.read(lambda session: settings.token_schema.revision(session.connection()))
