@@ -21,6 +21,7 @@ class Changes:
         stored: Every stored row that shares an id, a user name or a token with the batch.
 
     Attributes:
+        ids: The id of each saved token's row, in order.
         stored: Those rows by id, as they were.
         inserted: New rows by id.
         updated: Stored rows that change, by id, as they will be.
@@ -30,38 +31,33 @@ class Changes:
     def __init__(self, stored: Iterable[TokenRecord]) -> None:
         """Index the stored rows by everything that a token can name them by."""
         self.stored = {row.id: row for row in stored if row.id is not None}
+        self.ids: list[str] = []
         self.inserted: dict[str, TokenRecord] = {}
         self.updated: dict[str, TokenRecord] = {}
         self.deleted: set[str] = set()
         self._rows: dict[str, TokenRecord] = {}
-        self._ids: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._absorbed_by: dict[str, str] = {}
+        self._named: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         for key, row in self.stored.items():
             self._put(key, row)
 
-    def save(self, token: TokenRecord) -> str:
-        """Save one token and return the id of its row.
+    def save(self, token: TokenRecord) -> None:
+        """Save one token.
 
         Raises:
             AmbiguousTokenError: More than one row fits.
             IdConflictError: The token's id belongs to another row.
         """
         plan = plan_save(token, self._related(token), uuid4().hex)
-        for other in plan.absorbed:
-            self._absorb(other.id or "", plan.row.id or "")
         key = plan.row.id or ""
-        if key in self.stored:
-            self.updated[key] = plan.row
-        else:
+        for other in plan.absorbed:
+            self._absorb(other.id or "", into=key)
+        # A row that is new may have the id of one that was absorbed just before.
+        if plan.target is None or key in self.inserted:
             self.inserted[key] = plan.row
+        else:
+            self.updated[key] = plan.row
         self._put(key, plan.row)
-        return key
-
-    def final_id(self, key: str) -> str:
-        """Return the id under which a row of this batch is stored in the end."""
-        while key in self._absorbed_by:
-            key = self._absorbed_by[key]
-        return key
+        self.ids.append(key)
 
     def moving(self) -> list[str]:
         """Return the ids of stored rows whose identity changes."""
@@ -70,23 +66,23 @@ class Changes:
         ]
 
     def _related(self, token: TokenRecord) -> list[TokenRecord]:
-        keys = {key for name in _names(token) for key in self._ids.get(name, ())}
+        keys = {key for name in _names(token) for key in self._named.get(name, ())}
         return [self._rows[key] for key in keys]
 
     def _put(self, key: str, row: TokenRecord) -> None:
         self._take(key)
         self._rows[key] = row
         for name in _names(row):
-            self._ids[name].add(key)
+            self._named[name].add(key)
 
     def _take(self, key: str) -> None:
         if (row := self._rows.pop(key, None)) is not None:
             for name in _names(row):
-                self._ids[name].discard(key)
+                self._named[name].discard(key)
 
-    def _absorb(self, key: str, into: str) -> None:
+    def _absorb(self, key: str, *, into: str) -> None:
         self._take(key)
-        self._absorbed_by[key] = into
+        self.ids = [into if saved == key else saved for saved in self.ids]
         self.inserted.pop(key, None)
         self.updated.pop(key, None)
         if key in self.stored:

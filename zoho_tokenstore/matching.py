@@ -113,9 +113,15 @@ def check_storable(token: TokenRecord) -> None:
 
 
 def identity(row: TokenRecord) -> tuple[str, str, str]:
-    """Return what no two rows may share: the value that names the row, and its client."""
-    rule = next((rule for rule in RULES[:-1] if rule.applies(row)), BY_ACCESS)
-    return rule.field, getattr(row, rule.field), row.client_id or ""
+    """Return what no two rows may share: the value that names the row, and its client.
+
+    A row without a user is its login, so grant and refresh token come before the access token,
+    which every refresh replaces.
+    """
+    for field in ("user_name", "grant_token", "refresh_token"):
+        if value := getattr(row, field):
+            return field, value, row.client_id or ""
+    return "access_token", row.access_token or "", row.client_id or ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +203,15 @@ def _by_id(token: TokenRecord, holder: TokenRecord | None) -> TokenRecord | None
     """Find the row that the token's id names, when it can be the same login."""
     if holder is None:
         return None
-    if holder.user_name not in (None, token.user_name) or (
-        holder.client_id and token.client_id and holder.client_id != token.client_id
-    ):
-        raise _id_conflict(holder)
-    return holder
+    same_user = holder.user_name in (None, token.user_name)
+    same_client = token.client_id in (None, holder.client_id)
+    # A client may be learnt later, but not for a nameless login that has been another client's.
+    learns_client = holder.client_id is None and (
+        token.user_name is not None or not (holder.grant_token or holder.refresh_token)
+    )
+    if same_user and (same_client or learns_client):
+        return holder
+    raise _id_conflict(holder)
 
 
 def _refuse_foreign_id(token: TokenRecord, target: TokenRecord, holder: TokenRecord | None) -> None:

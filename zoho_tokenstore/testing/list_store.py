@@ -36,19 +36,19 @@ class ListTokenStore(SDKTokenStore):
     def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
         with self._lock:
             before = list(self._rows)
-            now_in: dict[str | None, str | None] = {}
-            keys = []
+            ids: list[str] = []
             try:
                 for token in tokens:
                     plan = plan_save(token, self._rows, uuid4().hex)
                     gone = (plan.target, *plan.absorbed)
                     self._rows = [row for row in self._rows if row not in gone] + [plan.row]
-                    now_in |= {row.id: plan.row.id for row in plan.absorbed}
-                    keys.append(plan.row.id)
+                    absorbed = [row.id for row in plan.absorbed]
+                    key = plan.row.id or ""
+                    ids = [key if saved in absorbed else saved for saved in ids] + [key]
             except Exception:
                 self._rows = before
                 raise
-        return [_follow(key, now_in) for key in keys]
+        return ids
 
     def _delete(self, key: str) -> None:
         with self._lock:
@@ -62,9 +62,3 @@ class ListTokenStore(SDKTokenStore):
         with self._lock:
             rows = list(self._rows)
         yield from rows
-
-
-def _follow(key: str | None, now_in: dict[str | None, str | None]) -> str:
-    while key in now_in:
-        key = now_in[key]
-    return key or ""
