@@ -90,7 +90,7 @@ class Crowd:
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["zoho_tokenstore", "support"])
+        self._context.set_forkserver_preload(["pytest", "zoho_tokenstore.sdk.zohocrmsdk"])
 
     def run(self, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call ``work`` with each of the arguments, all at once; return what each returned."""

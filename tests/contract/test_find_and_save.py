@@ -313,6 +313,35 @@ def test_a_row_absorbed_within_a_batch_hands_its_id_on(store):
     assert {t.get_id() for t in (own, nameless, again)} == {row["id"]}
 
 
+def test_the_id_of_an_absorbed_row_may_be_chosen_again_in_the_same_batch(store):
+    store.save_token(login("alice"))
+    store.save_token(make_token(client_id="1000.CLIENT", grant_token="g", id="chosen"))
+    absorbing, chosen = login("alice", grant_token="g"), login("bob", id="chosen")
+    store.save_tokens([absorbing, chosen])
+    assert {row["user_name"]: row["id"] for row in stored(store)} == {
+        "alice": absorbing.get_id(),
+        "bob": "chosen",
+    }
+
+
+def test_a_row_may_move_within_a_batch_to_where_another_was(store):
+    store.save_tokens(
+        [
+            make_token(client_id="c", grant_token="g1", refresh_token="r1"),
+            make_token(client_id="c", refresh_token="r2"),
+        ]
+    )
+    store.save_tokens(
+        [
+            make_token(client_id="c", refresh_token="r2", api_domain="touched first"),
+            make_token(client_id="c", refresh_token="r1", grant_token="g2"),
+            make_token(client_id="c", refresh_token="r2", grant_token="g1"),
+        ]
+    )
+    rows = [(row["refresh_token"], row["grant_token"]) for row in stored(store)]
+    assert sorted(rows) == [("r1", "g2"), ("r2", "g1")]
+
+
 def test_a_batch_with_a_bad_token_stores_nothing(store):
     alice = login("alice")
     store.save_token(alice)

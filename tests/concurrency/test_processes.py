@@ -1,0 +1,90 @@
+"""Many processes at once, on one SQLite file."""
+
+import os
+
+from support import known, login, make_token, stored
+from zoho_tokenstore import SQLAlchemyTokenStore
+
+CROWD = 16
+
+
+def save_user(url: str, user: str, access: str) -> str:
+    with SQLAlchemyTokenStore(url) as store:
+        token = login(user, access_token=access)
+        store.save_token(token)
+        return token.get_id()
+
+
+def save_nameless(url: str, user: str | None) -> str:
+    with SQLAlchemyTokenStore(url) as store:
+        token = login(user, refresh_token="same", grant_token="same")
+        store.save_token(token)
+        return token.get_id()
+
+
+def save_many(url: str, name: int) -> int:
+    with SQLAlchemyTokenStore(url) as store:
+        for number in range(20):
+            store.save_token(login(f"user {number % 5}", access_token=f"{name}.{number}"))
+            assert store.find_token(make_token(f"user {number % 5}")) is not None
+        return name
+
+
+def read_all(url: str) -> int:
+    with SQLAlchemyTokenStore(url) as store:
+        return len(store.get_tokens())
+
+
+def test_sixteen_processes_set_up_one_empty_database(crowd, sqlite_url):
+    assert crowd.run(read_all, [(sqlite_url,)] * CROWD) == [0] * CROWD
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        store.save_token(login("alice"))
+
+
+def test_savers_of_one_new_user_all_succeed_and_leave_one_row(crowd, sqlite_url):
+    ids = crowd.run(save_user, [(sqlite_url, "alice", f"a{n}") for n in range(CROWD)])
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        (row,) = stored(store)
+    assert set(ids) == {row["id"]}
+    assert row["refresh_token"] == "1000.refresh.alice"
+
+
+def test_savers_of_different_users_all_leave_their_row(crowd, sqlite_url):
+    users = [f"user {number}" for number in range(CROWD)]
+    ids = crowd.run(save_user, [(sqlite_url, user, f"access of {user}") for user in users])
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        rows = {row["user_name"]: row for row in stored(store)}
+    assert sorted(rows) == sorted(users)
+    for user, key in zip(users, ids, strict=True):
+        assert rows[user]["id"] == key
+        assert rows[user]["access_token"] == f"access of {user}"
+
+
+def test_a_login_saved_with_and_without_its_user_is_one_row(crowd, sqlite_url):
+    crowd.run(save_nameless, [(sqlite_url, user) for user in ("alice", None) * 4])
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        (row,) = stored(store)
+    assert row["user_name"] == "alice"
+
+
+def test_readers_and_writers_of_the_same_rows_never_fail(crowd, sqlite_url):
+    assert crowd.run(save_many, [(sqlite_url, n) for n in range(CROWD)]) == list(range(CROWD))
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        assert len(stored(store)) == 5
+
+
+def test_a_store_survives_a_fork(sqlite_url):
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        store.save_token(login("alice"))
+        child = os.fork()
+        if child == 0:  # pragma: no cover - the child's coverage is not written
+            code = 1
+            try:
+                inherited = store._database._reader.pool.checkedin()
+                store.save_token(login("bob"))
+                assert known(store.find_token(make_token("alice")))
+                code = inherited
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert {row["user_name"] for row in stored(store)} == {"alice", "bob"}

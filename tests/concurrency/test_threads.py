@@ -1,0 +1,67 @@
+"""Many threads in one process, sharing one store."""
+
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy import create_engine
+
+from support import login, make_token, stored
+from zoho_tokenstore import SQLAlchemyTokenStore
+
+THREADS = 32
+
+
+def at_once(work, count=THREADS):
+    barrier = threading.Barrier(count)
+
+    def attend(number):
+        barrier.wait()
+        return work(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(attend, range(count)))
+
+
+def test_threads_share_any_store(store):
+    def work(number):
+        token = login(f"user {number % 8}", access_token=f"access {number}")
+        store.save_token(token)
+        return store.find_token_by_id(token.get_id()).get_user_signature().get_name()
+
+    assert at_once(work) == [f"user {number % 8}" for number in range(THREADS)]
+    assert len(stored(store)) == 8
+
+
+def test_threads_that_meet_an_empty_database_set_it_up_once(store):
+    assert at_once(lambda _: store.get_tokens()) == [[]] * THREADS
+
+
+def test_no_connection_stays_checked_out(sql_store):
+    def work(number):
+        sql_store.save_token(login(f"user {number}"))
+        next(sql_store.iter_tokens())
+        with pytest.raises(Exception, match="TOKEN_STORE"):
+            sql_store.save_token(None)
+        return sql_store.find_token(make_token("nobody"))
+
+    at_once(work)
+    gc.collect()
+    assert sql_store._database._reader.pool.checkedout() == 0, "the threads have ended"
+
+
+def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
+    engine = create_engine(sqlite_url)
+    store = SQLAlchemyTokenStore(engine)
+    store.save_token(login("alice"))
+    next(store.iter_tokens())
+    assert store.find_token(make_token("nobody")) is None
+    assert engine.pool.checkedout() == 0
+    engine.dispose()
+
+
+def test_two_stores_in_memory_are_two_databases():
+    with SQLAlchemyTokenStore("sqlite://") as one, SQLAlchemyTokenStore("sqlite://") as other:
+        one.save_token(login("alice"))
+        assert stored(other) == []

@@ -1,0 +1,86 @@
+"""Every Python example of the README and the documentation is executed, in order, page by page."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from pytest_examples import find_examples
+from zohocrmsdk.src.com.zoho.crm.api.dc import USDataCenter
+from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
+
+from zoho_tokenstore.cli import app
+from zoho_tokenstore.testing.accounts import Account
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+COMMANDS = typer.main.get_command(app).commands
+
+
+def python_of(page: Path) -> list[str]:
+    return [example.source for example in find_examples(page) if "py" in example.prefix]
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if python_of(page)], ids=lambda page: page.stem
+)
+def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
+    # The README logs in with made-up tokens at the real data centre: both are played by LocalZoho.
+    environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
+    monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
+    zoho.accounts._grants["1000.…"] = Account("alice@example.com")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOHO_TOKENSTORE_URL", "sqlite:///tokens.db")
+    subprocess.run([sys.executable, "-m", "zoho_tokenstore", "upgrade"], check=True)
+    names: dict[str, object] = {}
+    for source in python_of(page):
+        exec(compile(source, str(page), "exec"), names)
+    if "store" in names and hasattr(names["store"], "close"):
+        names["store"].close()
+    names.clear()
+
+
+def test_the_readmes_example_logs_in_once(zoho, tmp_path, monkeypatch):
+    environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
+    monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
+    zoho.accounts._grants["1000.…"] = Account("alice@example.com")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for source in python_of(ROOT / "README.md")[:2]:
+        exec(source, names)
+    assert [request.kind for request in zoho.requests] == ["grant", "user", "org"]
+    assert len(names["store"].get_tokens()) == 1
+    assert (tmp_path / "tokens.db").exists()
+    names["store"].close()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_and_option_is_in_the_documentation(command):
+    page = (ROOT / "docs/reference/command-line.md").read_text()
+    assert f"| `{command}" in page
+    options = {option for p in COMMANDS[command].params for option in p.opts if "--" in option}
+    common = {"--url", "--table", "--schema"}
+    (row,) = re.findall(rf"^\| `{command}.*$", page, re.MULTILINE)
+    assert all(option in row for option in options - common), options
+
+
+def test_every_link_between_pages_leads_somewhere():
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_the_readme_names_the_make_targets():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    readme = (ROOT / "README.md").read_text()
+    for target in ("demo", "test", "check", "docs", "bench"):
+        assert target in targets
+        assert f"make {target}" in readme
+
+
+def test_the_changelog_has_a_section_for_what_is_not_released():
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
+    assert os.access(ROOT / ".ci/run", os.X_OK)

@@ -1,0 +1,277 @@
+"""The schema: set up, moved up and down, recognised, and kept apart from other tables."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, make_url, text
+
+from support import login, sdk_error, stored
+from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore, migrate
+from zoho_tokenstore.database import Database
+from zoho_tokenstore.errors import (
+    ForeignSchemaError,
+    MigrationError,
+    SchemaMissingError,
+    SchemaNewerError,
+    SchemaOlderError,
+)
+from zoho_tokenstore.schema import HEAD, REVISIONS, SchemaState, TokenSchema
+
+ROOT = Path(__file__).parents[2]
+SCHEMA = TokenSchema()
+
+
+@pytest.fixture
+def database(sqlite_url):
+    database = Database(sqlite_url)
+    yield database
+    database.close()
+
+
+def execute(database, *statements):
+    def work(session):
+        for statement in statements:
+            session.execute(text(statement))
+
+    database.write(work)
+
+
+def tables(database):
+    return set(database.read(lambda session: inspect(session.connection()).get_table_names()))
+
+
+def test_the_known_revisions_are_those_in_the_folder():
+    scripts = ScriptDirectory(str(migrate.migrations_path()))
+    assert tuple(reversed([s.revision for s in scripts.walk_revisions()])) == REVISIONS
+    assert scripts.get_current_head() == HEAD
+    assert [revision for revision, _ in migrate.history()] == list(reversed(REVISIONS))
+
+
+def test_up_down_up_leaves_no_drift_at_any_step(database):
+    for revision in REVISIONS:
+        migrate.upgrade(database, SCHEMA, revision)
+        assert database.read(lambda session: SCHEMA.revision(session.connection())) == revision
+    migrate.check(database, SCHEMA)
+    migrate.downgrade(database, SCHEMA, "base")
+    assert tables(database) == {"oauthtoken_version"}
+    migrate.upgrade(database, SCHEMA)
+    migrate.check(database, SCHEMA)
+
+
+def test_check_fails_when_the_table_differs_from_the_model(database):
+    migrate.upgrade(database, SCHEMA)
+    execute(database, "DROP INDEX ix_oauthtoken_grant_digest")
+    with pytest.raises(MigrationError, match="ix_oauthtoken_grant_digest"):
+        migrate.check(database, SCHEMA)
+
+
+def test_check_fails_on_an_empty_database(database):
+    with pytest.raises(MigrationError, match="not up to date"):
+        migrate.check(database, SCHEMA)
+
+
+def test_the_hosts_own_tables_are_not_compared_or_touched(database):
+    execute(
+        database,
+        "CREATE TABLE invoices (id INTEGER)",
+        "CREATE TABLE alembic_version (version_num VARCHAR(32))",
+        "INSERT INTO alembic_version VALUES ('host')",
+    )
+    migrate.upgrade(database, SCHEMA)
+    migrate.check(database, SCHEMA)
+    migrate.downgrade(database, SCHEMA, "base")
+    assert {"invoices", "alembic_version"} <= tables(database)
+
+
+def test_the_model_can_be_created_by_a_host_applications_metadata(database):
+    database.write(lambda session: OAuthTokenRow.metadata.create_all(session.connection()))
+    execute(
+        database,
+        "CREATE TABLE oauthtoken_version (version_num VARCHAR(32))",
+        f"INSERT INTO oauthtoken_version VALUES ('{HEAD}')",
+    )
+    migrate.check(database, SCHEMA)
+
+
+def test_an_unknown_revision_is_an_error(database):
+    with pytest.raises(MigrationError, match="Can't locate revision"):
+        migrate.upgrade(database, SCHEMA, "9999")
+    assert tables(database) == set()
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing(database, monkeypatch):
+    def fail(config, *arguments, **options):
+        command.upgrade(config, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(migrate, "command", type("command", (), {"upgrade": fail}))
+    with pytest.raises(KeyboardInterrupt):
+        migrate.set_up(database, SCHEMA)
+    assert tables(database) == set()
+
+
+def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, sql_store):
+    sql_store.save_token(login("alice"))
+    with pytest.raises(MigrationError, match="holds 1 tokens"):
+        migrate.downgrade(database, SCHEMA, "base")
+    assert len(stored(sql_store)) == 1
+    migrate.downgrade(database, SCHEMA, "base", confirmed=True)
+    assert database.read(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
+
+
+def test_create_false_neither_creates_a_file_nor_a_table(sqlite_url, tmp_path):
+    with SQLAlchemyTokenStore(sqlite_url, create=False) as store:
+        with sdk_error(SchemaMissingError, "zoho-tokenstore upgrade"):
+            store.save_token(login("alice"))
+        assert list(tmp_path.iterdir()) == []
+        (tmp_path / "tokens.db").touch()
+        with sdk_error(SchemaMissingError, "run zoho-tokenstore upgrade"):
+            store.get_tokens()
+        other = Database(sqlite_url)
+        assert tables(other) == set()
+        migrate.upgrade(other, SCHEMA)
+        other.close()
+        store.save_token(login("alice"))
+
+
+def test_a_newer_table_is_refused_with_the_command_that_helps(database, sqlite_url):
+    migrate.upgrade(database, SCHEMA)
+    execute(database, "UPDATE oauthtoken_version SET version_num = 'ffff'")
+    with (
+        SQLAlchemyTokenStore(sqlite_url) as store,
+        sdk_error(SchemaNewerError, "pip install --upgrade zoho-tokenstore"),
+    ):
+        store.get_tokens()
+    with pytest.raises(SchemaNewerError):
+        migrate.upgrade(database, SCHEMA)
+
+
+def test_an_older_table_is_refused_with_the_command_that_helps(database, sqlite_url, monkeypatch):
+    migrate.upgrade(database, SCHEMA)
+    monkeypatch.setattr("zoho_tokenstore.schema.HEAD", "later")
+    with (
+        SQLAlchemyTokenStore(sqlite_url) as store,
+        sdk_error(SchemaOlderError, "run zoho-tokenstore upgrade"),
+    ):
+        store.get_tokens()
+
+
+SDK_TABLE = """
+    CREATE TABLE oauthtoken (
+        id varchar(10) PRIMARY KEY, user_name varchar(255), client_id varchar(255),
+        client_secret varchar(255), refresh_token varchar(255), access_token varchar(255),
+        grant_token varchar(255), expiry_time varchar(20), redirect_url varchar(255),
+        api_domain varchar(255))
+"""
+
+
+@pytest.mark.parametrize(
+    ("ddl", "maker"),
+    [
+        (SDK_TABLE, "the SDK's own DBStore"),
+        ("CREATE TABLE oauthtoken (token TEXT)", "something else"),
+    ],
+)
+def test_a_foreign_table_is_recognised_and_left_alone(database, sqlite_url, ddl, maker):
+    execute(database, ddl)
+    with (
+        SQLAlchemyTokenStore(sqlite_url) as store,
+        sdk_error(ForeignSchemaError, f"made by {maker}") as caught,
+    ):
+        store.save_token(login("alice"))
+    assert "zoho-tokenstore upgrade --table zoho_oauthtoken" in str(caught.value)
+    with pytest.raises(ForeignSchemaError):
+        migrate.upgrade(database, SCHEMA)
+    assert tables(database) == {"oauthtoken"}
+    with SQLAlchemyTokenStore(sqlite_url, table="zoho_oauthtoken") as store:
+        store.save_token(login("alice"))
+
+
+def test_a_version_without_its_table_is_not_taken_for_ours(database, sqlite_url):
+    migrate.upgrade(database, SCHEMA)
+    execute(database, "DROP TABLE oauthtoken")
+    with SQLAlchemyTokenStore(sqlite_url) as store, sdk_error(ForeignSchemaError):
+        store.get_tokens()
+
+
+def test_two_stores_with_different_tables_share_a_database(sqlite_url, database):
+    with (
+        SQLAlchemyTokenStore(sqlite_url) as one,
+        SQLAlchemyTokenStore(sqlite_url, table="others") as other,
+    ):
+        one.save_token(login("alice"))
+        other.save_token(login("bob"))
+        assert [row["user_name"] for row in stored(one)] == ["alice"]
+        assert [row["user_name"] for row in stored(other)] == ["bob"]
+    assert tables(database) == {
+        "oauthtoken",
+        "oauthtoken_version",
+        "others",
+        "others_version",
+    }
+    migrate.check(database, TokenSchema("others"))
+
+
+def test_a_schema_of_its_own_works(tmp_path, sqlite_url):
+    from sqlalchemy import create_engine, event
+
+    engine = create_engine(sqlite_url)
+
+    @event.listens_for(engine, "connect")
+    def attach(connection, _record):
+        connection.execute("ATTACH DATABASE ? AS vault", (str(tmp_path / "vault.db"),))
+
+    store = SQLAlchemyTokenStore(engine, schema="vault")
+    store.save_token(login("alice"))
+    assert len(stored(store)) == 1
+    database = Database(engine)
+    migrate.check(database, TokenSchema(namespace="vault"))
+    names = database.read(
+        lambda session: inspect(session.connection()).get_table_names(schema="vault")
+    )
+    assert set(names) == {"oauthtoken", "oauthtoken_version"}
+    assert tables(database) == set()
+    engine.dispose()
+
+
+def alembic(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "alembic", *arguments],
+        cwd=ROOT,
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_alembic_command_works_in_a_checkout(tmp_path):
+    url = f"sqlite:///{tmp_path}/100%25 mine%.db"
+    assert alembic("upgrade", "head", ZOHO_TOKENSTORE_URL=url).returncode == 0
+    path = Path(make_url(url).database)  # SQLAlchemy 2.1 decodes %25, 2.0 does not
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert alembic("-x", f"url={url}", "current").stdout.strip() == f"{HEAD} (head)"
+    assert alembic("-x", f"url={url}", "check").returncode == 0
+    assert alembic("-x", f"url={url}", "downgrade", "base").returncode == 0
+    ours = alembic("-x", f"url={url}", "-x", "table=mine", "upgrade", "head")
+    assert ours.returncode == 0, ours.stderr
+    other = Database(url)
+    assert tables(other) == {"oauthtoken_version", "mine", "mine_version"}
+    other.close()
+
+
+def test_the_alembic_command_writes_sql_without_a_database():
+    url = "postgresql+psycopg2://nobody@127.0.0.1:1/none"
+    result = alembic("-x", f"url={url}", "upgrade", "head", "--sql")
+    assert "CREATE TABLE oauthtoken (" in result.stdout, result.stderr
+
+
+def test_the_alembic_command_says_what_is_missing():
+    result = alembic("upgrade", "head", ZOHO_TOKENSTORE_URL="")
+    assert result.returncode == 1
+    assert "ZOHO_TOKENSTORE_URL" in result.stderr

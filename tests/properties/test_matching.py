@@ -1,0 +1,79 @@
+"""The rules of saving, over random rows: what they promise whatever has been saved before."""
+
+import itertools
+import random
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoho_tokenstore.digests import DIGEST_COLUMNS
+from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.matching import check_storable, identity, plan_save
+from zoho_tokenstore.token import TokenRecord
+
+TOKENS = st.builds(
+    TokenRecord,
+    user_name=st.sampled_from([None, "u", "v"]),
+    client_id=st.sampled_from([None, "c", "d"]),
+    client_secret=st.sampled_from([None, "s"]),
+    access_token=st.sampled_from([None, "a", "b"]),
+    grant_token=st.sampled_from([None, "g", "h"]),
+    refresh_token=st.sampled_from([None, "r", "q"]),
+    id=st.sampled_from([None, None, "0", "1", "x"]),
+).filter(lambda token: token.access_token or token.grant_token or token.refresh_token)
+
+
+def saves(tokens):
+    """Save tokens one after the other; yield the rows before, the token and its plan."""
+    rows: list[TokenRecord] = []
+    for number, token in enumerate(tokens):
+        check_storable(token)
+        try:
+            plan = plan_save(token, rows, f"new {number}")
+        except TokenStoreError as error:
+            yield list(rows), token, type(error)
+            continue
+        yield list(rows), token, plan
+        rows = [row for row in rows if row not in (plan.target, *plan.absorbed)] + [plan.row]
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(TOKENS, max_size=6))
+def test_no_two_rows_ever_share_an_identity_or_an_id(tokens):
+    for rows, _, _ in saves([*tokens, TokenRecord(access_token="last")]):
+        assert len({identity(row) for row in rows}) == len(rows)
+        assert len({row.id for row in rows}) == len(rows)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(TOKENS, max_size=6), st.randoms())
+def test_neither_order_nor_unrelated_rows_change_what_a_save_does(tokens, shuffler: random.Random):
+    for number, (rows, token, plan) in enumerate(saves(tokens)):
+        related = [
+            row
+            for row in rows
+            if any(getattr(row, f) == getattr(token, f) is not None for f in DIGEST_COLUMNS)
+        ]
+        shuffler.shuffle(related)
+        try:
+            same = plan_save(token, related, f"new {number}")
+        except TokenStoreError as error:
+            same = type(error)
+        assert same == plan
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(TOKENS, max_size=6))
+def test_no_refresh_token_and_no_other_users_row_is_lost(tokens):
+    for (rows, token, plan), (after, _, _) in itertools.pairwise(
+        saves([*tokens, TokenRecord(access_token="last")])
+    ):
+        touched = set() if isinstance(plan, type) else {plan.target, *plan.absorbed}
+        for row in rows:
+            if row.user_name not in (None, token.user_name) and token.user_name is not None:
+                assert row in after
+            if row in touched and row is not plan.target and row.refresh_token is not None:
+                assert row.refresh_token in {other.refresh_token for other in after}
+            if row is (None if isinstance(plan, type) else plan.target):
+                assert plan.row.refresh_token == (token.refresh_token or row.refresh_token)
+                assert plan.row.user_name in (row.user_name, token.user_name)

@@ -1,0 +1,188 @@
+"""URLs, names, environment and drivers."""
+
+import builtins
+import logging
+
+import pytest
+from sqlalchemy import create_engine, make_url
+
+from support import LOGIN, login, make_token, sdk_error, stored
+from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.config import Settings
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    MissingDriverError,
+    MissingSDKError,
+)
+from zoho_tokenstore.faults import translate
+from zoho_tokenstore.sdk import binding
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "",
+        "no url",
+        "://",
+        "nodb://host/x",
+        "sqlite+nodriver:///x",
+        "postgresql://h:port/d",
+        5,
+        None,
+    ],
+    ids=repr,
+)
+def test_a_malformed_url_is_a_configuration_error(database):
+    with pytest.raises(ConfigurationError, match="database URL cannot be used"):
+        SQLAlchemyTokenStore(database)
+
+
+@pytest.mark.parametrize(
+    ("url", "extra"),
+    [
+        ("postgresql+pg8000://h/d", r"zoho-tokenstore\[postgresql\]"),
+        ("mysql+asyncmy://h/d", r"zoho-tokenstore\[mysql\]"),
+        ("mssql+pymssql://h/d", "install 'pymssql'"),
+    ],
+)
+def test_a_missing_driver_is_named_with_what_installs_it(url, extra):
+    with pytest.raises(MissingDriverError, match=extra) as caught:
+        SQLAlchemyTokenStore(url)
+    assert isinstance(caught.value, ImportError)
+
+
+def test_a_url_object_and_an_engine_are_taken_too(sqlite_url):
+    with SQLAlchemyTokenStore(make_url(sqlite_url)) as store:
+        store.save_token(login("alice"))
+    engine = create_engine(sqlite_url)
+    with SQLAlchemyTokenStore(engine) as store:
+        assert len(stored(store)) == 1
+    with engine.connect() as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM oauthtoken").scalar() == 1
+    engine.dispose()
+
+
+def test_the_callers_engine_keeps_its_own_behaviour(sqlite_url):
+    engine = create_engine(sqlite_url)
+    with SQLAlchemyTokenStore(engine) as store:
+        store.save_token(login("alice"))
+        assert engine.hide_parameters is False
+        with engine.connect() as connection:
+            assert not connection.connection.in_transaction, "no BEGIN IMMEDIATE of ours"
+            assert connection.get_isolation_level() == "SERIALIZABLE"
+    engine.dispose()
+
+
+def test_a_store_can_be_used_again_after_close(sqlite_url):
+    store = SQLAlchemyTokenStore(sqlite_url)
+    store.save_token(login("alice"))
+    store.close()
+    assert store._database._reader.pool.checkedin() == 0
+    assert len(stored(store)) == 1
+    store.close()
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a;b", "1a", "ü", "x" * 41, "a.b", 'a"b'])
+def test_names_that_not_every_database_takes_are_refused(name):
+    with pytest.raises(ConfigurationError, match="table name"):
+        SQLAlchemyTokenStore("sqlite://", table=name)
+    with pytest.raises(ConfigurationError, match="schema name"):
+        SQLAlchemyTokenStore("sqlite://", schema=name)
+
+
+def test_the_environment_describes_a_store(sqlite_url):
+    environ = {"ZOHO_TOKENSTORE_URL": sqlite_url, "ZOHO_TOKENSTORE_TABLE": "mine"}
+    with SQLAlchemyTokenStore.from_env(environ, missing_id="raise") as store:
+        store.save_token(login("alice"))
+        assert repr(store) == f"SQLAlchemyTokenStore({sqlite_url!r}, table='mine')"
+
+
+@pytest.mark.parametrize(
+    ("environ", "variable"),
+    [
+        ({}, "ZOHO_TOKENSTORE_URL"),
+        ({"URL": ""}, "ZOHO_TOKENSTORE_URL"),
+        ({"URL": "me:s3cret@nowhere"}, "ZOHO_TOKENSTORE_URL"),
+        ({"URL": "sqlite://", "TABLE": "a b"}, "ZOHO_TOKENSTORE_TABLE"),
+        ({"URL": "sqlite://", "SCHEMA": "a b"}, "ZOHO_TOKENSTORE_SCHEMA"),
+    ],
+)
+def test_a_bad_variable_is_named_and_its_secrets_are_not(environ, variable):
+    environ = {f"ZOHO_TOKENSTORE_{name}": value for name, value in environ.items()}
+    with pytest.raises(ConfigurationError, match=variable) as caught:
+        Settings.from_env(environ)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_no_password_in_any_error_or_repr():
+    url = "postgresql+psycopg://me:s3cret-word@127.0.0.1:1/tokens?connect_timeout=2"
+    store = SQLAlchemyTokenStore(url)
+    with sdk_error(DatabaseUnavailableError, "127.0.0.1") as caught:
+        store.find_token(make_token("alice"))
+    errors, error = [], caught.value
+    while error is not None:
+        errors.append(f"{error!r} {error}")
+        error = error.__cause__ or error.__context__
+    assert len(errors) >= 3, "down to the driver's own"
+    assert "s3cret" not in f"{errors} {store!r}"
+    assert "***" in repr(store)
+
+
+@pytest.mark.parametrize("owned", [True, False])
+def test_no_secret_in_logs_even_with_echo(sqlite_url, caplog, owned):
+    caplog.set_level(logging.DEBUG, logger="sqlalchemy.engine")
+    engine = create_engine(sqlite_url, echo="debug")
+    store = SQLAlchemyTokenStore(sqlite_url if owned else engine)
+    token = login("alice")
+    store.save_token(token)
+    store.find_token_by_id(token.get_id())
+    if owned:
+        store.close()
+    engine.dispose()
+    logged = "\n".join(record.getMessage() for record in caplog.records)
+    assert "INSERT INTO oauthtoken" in logged
+    assert LOGIN["client_secret"] not in logged
+    assert token.get_refresh_token() not in logged
+
+
+def test_errors_that_are_not_the_drivers_are_translated_too():
+    from sqlalchemy import exc
+
+    url = make_url("postgresql+psycopg://me:s3cret@h/d?sslpassword=s3cret")
+    for error, kind in (
+        (exc.TimeoutError("pool"), DatabaseBusyError),
+        (exc.CompileError("s3cret"), DatabaseError),
+        (exc.OperationalError("select s3cret", {}, Exception("s3cret")), DatabaseUnavailableError),
+        (exc.DBAPIError("select", {}, Exception("s3cret")), DatabaseError),
+    ):
+        translated = translate(error, url)
+        assert type(translated) is kind
+        assert "s3cret" not in str(translated)
+        assert "postgresql+psycopg://me:***@h/d" in str(translated)
+
+
+def test_without_an_sdk_the_error_names_the_extra(monkeypatch):
+    binding.load.cache_clear()
+    monkeypatch.setattr(binding, "find_spec", lambda _: None)
+    with pytest.raises(MissingSDKError, match=r"zoho-tokenstore\[sdk8-0\]"):
+        SQLAlchemyTokenStore("sqlite://")
+    binding.load.cache_clear()
+
+
+def test_an_sdk_that_cannot_be_imported_says_why(monkeypatch):
+    binding.load.cache_clear()
+    real = builtins.__import__
+
+    def fail(name, *args, **kwargs):
+        if name == "zoho_tokenstore.sdk.zohocrmsdk":
+            raise ImportError("No module named 'mysql'")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    with pytest.raises(MissingSDKError, match=r"No module named 'mysql'.*sdk5-0"):
+        SQLAlchemyTokenStore("sqlite://")
+    monkeypatch.undo()
+    binding.load.cache_clear()
