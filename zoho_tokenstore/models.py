@@ -80,8 +80,10 @@ class TokenColumns:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     def __repr__(self) -> str:
-        """Name the row and none of its secrets."""
-        return f"{type(self).__name__}(id={self.id!r}, user_name={self.user_name!r})"
+        """Name the row and none of its secrets; a detached one is shown as far as it is loaded."""
+        loaded = vars(self)
+        names = f"id={loaded.get('id')!r}, user_name={loaded.get('user_name')!r}"
+        return f"{type(self).__name__}({names})"
 
 
 class Base(DeclarativeBase):
