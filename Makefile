@@ -1,0 +1,41 @@
+# Everything runs in .venv, which the first command makes; Python 3.11 or later and pip suffice.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check docs bench clean
+
+demo: .venv/installed
+	$(BIN)/zoho-tokenstore demo
+
+test: .venv/developing
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+check: .venv/developing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+docs: .venv/developing
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo "docs/_build/html/index.html"
+
+bench: .venv/developing
+	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-columns=min,median,iqr,rounds \
+		--benchmark-json=.benchmarks/last.json
+	$(BIN)/python benchmarks/report.py .benchmarks/last.json
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[sdk8-0]'
+	touch $@
+
+.venv/developing: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[sdk8-0,postgresql,mysql]' --group dev
+	touch $@
+
+clean:
+	rm -rf .venv .nox dist docs/_build .coverage* .hypothesis .pytest_cache .mypy_cache .ruff_cache
