@@ -111,8 +111,7 @@ def _make_engine(database: str | URL, *, create: bool) -> Engine:
     try:
         url = make_url(database)
         options = sqlite.engine_options(url) if url.get_backend_name() == "sqlite" else {}
-        # hide_parameters: neither errors nor echo may show a token.
-        engine = create_engine(url, hide_parameters=True, **options)
+        engine = create_engine(url, **options)
     except (ArgumentError, NoSuchModuleError, ValueError, TypeError) as error:
         # From None: the cause may show the URL, and with it the password.
         raise ConfigurationError(
@@ -137,7 +136,7 @@ def _missing_driver(url: URL, error: ImportError) -> MissingDriverError:
 
 
 def _quiet(engine: Engine, *, autocommit: bool) -> Engine:
-    """Return an engine on the same pool that shows neither parameters nor rows."""
+    """Return an engine on the same pool that shows neither parameters nor rows to anybody."""
     options = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
     quiet = engine.execution_options(**options)
     quiet.hide_parameters = True

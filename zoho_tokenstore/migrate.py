@@ -18,7 +18,7 @@ from sqlalchemy import URL, Connection, func, select
 
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.errors import MigrationError
-from zoho_tokenstore.schema import HEAD, SchemaState, TokenSchema
+from zoho_tokenstore.schema import SchemaState, TokenSchema
 
 __all__ = [
     "Target",
@@ -27,7 +27,6 @@ __all__ = [
     "history",
     "migrations_path",
     "offline_sql",
-    "set_up",
     "upgrade",
 ]
 
@@ -86,22 +85,8 @@ class Target:
         return kind != "table" or name == self.schema.name
 
 
-def set_up(database: Database, schema: TokenSchema) -> None:
-    """Create the table in an empty database; harmless when others do so at the same time.
-
-    Raises:
-        DatabaseError: The database failed; nothing was created.
-    """
-
-    def work(connection: Connection) -> None:
-        if schema.state(connection) is SchemaState.EMPTY:
-            _run(Target(schema, connection), command.upgrade, HEAD)
-
-    database.write(lambda session: work(session.connection()))
-
-
 def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> None:
-    """Bring the table up to a revision.
+    """Create the table or bring it up to a revision; what others have done meanwhile is kept.
 
     Raises:
         SchemaError: The table is a later release's or not ours, or there is no such revision.

@@ -132,5 +132,5 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             ):
                 from zoho_tokenstore import migrate  # noqa: PLC0415 - Alembic, rarely needed
 
-                migrate.set_up(self._database, self._schema)
+                migrate.upgrade(self._database, self._schema)
             self._ready = True

@@ -111,7 +111,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing(database, monkeypatch):
 
     monkeypatch.setattr(migrate, "command", type("command", (), {"upgrade": fail}))
     with pytest.raises(KeyboardInterrupt):
-        migrate.set_up(database, SCHEMA)
+        migrate.upgrade(database, SCHEMA)
     assert tables(database) == set()
 
 

@@ -37,6 +37,14 @@ def test_different_values_never_digest_the_same(one, other):
     assert digest("purpose", *one) != digest("another", *one)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(["a:b"], ["a", "b"]), (["a:b", "c"], ["a", "b:c"]), (["", "a"], ["a", ""]), ([""], [])],
+)
+def test_values_do_not_run_together_in_a_digest(one, other):
+    assert digest("purpose", *one) != digest("purpose", *other)
+
+
 @pytest.mark.parametrize("lifetime", [1.0, 3600.0])
 def test_local_zoho_accepts_exactly_the_access_tokens_that_it_issued(lifetime):
     accounts = Accounts(lifetime=lifetime)
