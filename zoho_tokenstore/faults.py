@@ -30,7 +30,10 @@ BY_SQLITE_CODE: Final[Mapping[int, tuple[type[DatabaseError], str]]] = {
         DatabaseUnavailableError,
         "cannot be opened: check that the path is a file and that it may be read and written",
     ),
-    sqlite3.SQLITE_IOERR: (DatabaseUnavailableError, "cannot be read or written: the disk fails or is full"),
+    sqlite3.SQLITE_IOERR: (
+        DatabaseUnavailableError,
+        "cannot be read or written: the disk fails or is full",
+    ),
 }
 """SQLite's primary result codes (https://sqlite.org/rescode.html)."""
 

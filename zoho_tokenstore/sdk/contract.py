@@ -7,17 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from itertools import islice
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from zoho_tokenstore.errors import ConfigurationError, TokenStoreError, UnknownIdError
 from zoho_tokenstore.matching import check_storable, completion
+from zoho_tokenstore.repository import BATCH_SIZE
 from zoho_tokenstore.sdk.binding import load
 from zoho_tokenstore.token import TokenRecord, check_id
 
-__all__ = ["BATCH_SIZE", "SDKTokenStore"]
-
-BATCH_SIZE: Final = 400
-"""Tokens that :meth:`SDKTokenStore.save_tokens` saves in one transaction."""
+__all__ = ["SDKTokenStore"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
