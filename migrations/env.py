@@ -32,7 +32,7 @@ def run_from_command_line() -> None:
         return
     database = Database(settings.url)
     try:
-        database.write(lambda session: run(Target(settings.token_schema, session.connection())))
+        database.migrate(lambda connection: run(Target(settings.token_schema, connection)))
     finally:
         database.close()
 

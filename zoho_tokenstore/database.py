@@ -6,21 +6,21 @@ import weakref
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore import sqlite
-from zoho_tokenstore.errors import ConfigurationError, MissingDriverError
+from zoho_tokenstore.backends import backend_of
+from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.faults import describe, translate
+from zoho_tokenstore.retry import retrying
 from zoho_tokenstore.sessions import ThreadSessions
+from zoho_tokenstore.urls import missing_driver, resolve
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
-
-EXTRAS: Final = {"postgresql": "postgresql", "mysql": "mysql", "mariadb": "mysql"}
-"""The extra of this package that brings a driver for each kind of database."""
 
 LOGGING_NAME: Final = "zoho_tokenstore"
 
@@ -42,22 +42,17 @@ class Database:
         self._owned = not isinstance(database, Engine)
         engine = database if isinstance(database, Engine) else _make_engine(database, create=create)
         self.url = engine.url
+        self.backend = backend_of(self.url)
         # Engines of our own, sharing the pool: listeners and settings stay off the caller's.
-        # SQLite's writers are in autocommit too: they begin with a statement of their own.
-        own_sqlite = self._owned and self.is_sqlite
-        self._reader = _quiet(engine, autocommit=not own_sqlite)
-        self._writer = _quiet(engine, autocommit=self.is_sqlite and not own_sqlite)
-        if self.is_sqlite:
-            sqlite.begin_immediate(self._writer)
+        self._reader = _quiet(engine, owned=self._owned)
+        self._writer = _beginning(engine, self.backend.begin_write, owned=self._owned)
+        self._migrator = _beginning(engine, self.backend.begin_migration, owned=self._owned)
         self._sessions = ThreadSessions(self._reader)
         # A connection to a file costs nothing to keep; a server's are for whoever needs one next.
-        self._keeps_connections = own_sqlite and sqlite.file_of(self.url) is not None
+        on_sqlite = self.url.get_backend_name() == "sqlite"
+        self._in_memory = on_sqlite and sqlite.file_of(self.url) is None
+        self._keeps_connections = self._owned and on_sqlite and not self._in_memory
         _opened.add(self)
-
-    @property
-    def is_sqlite(self) -> bool:
-        """Whether this is SQLite."""
-        return self.url.get_backend_name() == "sqlite"
 
     def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in this thread's session, in autocommit: no statement but its own.
@@ -80,12 +75,30 @@ class Database:
     def write(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a session and commit it, all or nothing.
 
+        Its effect is as if nobody else had written meanwhile; when somebody has, it runs again.
+
         Raises:
             DatabaseError: The database failed; nothing was stored.
         """
-        try:
+
+        def attempt() -> T:
             with Session(self._writer) as session, session.begin():
                 return work(session)
+
+        try:
+            return retrying(attempt)
+        except SQLAlchemyError as error:
+            raise translate(error, self.url) from error
+
+    def migrate(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which changes the schema, in a transaction where DDL has them.
+
+        Raises:
+            DatabaseError: The database failed.
+        """
+        try:
+            with self._migrator.begin() as connection:
+                return work(connection)
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
 
@@ -98,7 +111,7 @@ class Database:
     def forget_connections(self) -> None:
         """Leave all connections to the parent process and start a new pool."""
         _inherited.append(self._sessions.abandon())
-        if self._owned and not (self.is_sqlite and sqlite.file_of(self.url) is None):
+        if self._owned and not self._in_memory:
             _inherited.append(self._reader.pool)
             self._reader.dispose(close=False)
 
@@ -108,41 +121,44 @@ class Database:
 
 
 def _make_engine(database: str | URL, *, create: bool) -> Engine:
+    url = resolve(database)
+    on_sqlite = url.get_backend_name() == "sqlite"
+    options = sqlite.engine_options(url) if on_sqlite else {}
     try:
-        url = make_url(database)
-        options = sqlite.engine_options(url) if url.get_backend_name() == "sqlite" else {}
-        engine = create_engine(url, **options)
-    except (ArgumentError, NoSuchModuleError, ValueError, TypeError) as error:
+        # Autocommit: a read is one statement, and writers begin by themselves.
+        engine = create_engine(url, isolation_level="AUTOCOMMIT", **options)
+    except (ArgumentError, ValueError, TypeError) as error:
         # From None: the cause may show the URL, and with it the password.
         raise ConfigurationError(
-            "the database URL cannot be used: write it like 'sqlite:///tokens.db' or "
-            f"'postgresql+psycopg://user:password@host/database' ({type(error).__name__})"
+            f"the database URL cannot be used with {url.drivername} ({type(error).__name__})"
         ) from None
     except ImportError as error:
-        raise _missing_driver(make_url(database), error) from error
-    if url.get_backend_name() == "sqlite":
+        raise missing_driver(url, error.name or url.drivername) from error
+    if on_sqlite:
         sqlite.prepare(engine, create=create)
     return engine
 
 
-def _missing_driver(url: URL, error: ImportError) -> MissingDriverError:
-    name = error.name or url.drivername
-    extra = EXTRAS.get(url.get_backend_name())
-    package = f"zoho-tokenstore[{extra}]" if extra else name
-    return MissingDriverError(
-        f"{url.drivername} needs the driver {name!r}, which is not installed: "
-        f"pip install '{package}'"
-    )
-
-
-def _quiet(engine: Engine, *, autocommit: bool) -> Engine:
-    """Return an engine on the same pool that shows neither parameters nor rows to anybody."""
-    options = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
-    quiet = engine.execution_options(**options)
+def _quiet(engine: Engine, *, owned: bool) -> Engine:
+    """Return an engine in autocommit on the same pool, which shows neither parameters nor rows."""
+    # Set for each use of the caller's connections, once for ours.
+    quiet = engine.execution_options(**{} if owned else {"isolation_level": "AUTOCOMMIT"})
     quiet.hide_parameters = True
     quiet.logging_name = LOGGING_NAME
     quiet.echo = engine.echo  # makes the logger again, under the new name
     return quiet
+
+
+def _beginning(engine: Engine, statements: tuple[str, ...], *, owned: bool) -> Engine:
+    """Return such an engine whose transactions begin with these statements."""
+    beginning = _quiet(engine, owned=owned)
+
+    def begin(connection: Connection) -> None:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    event.listen(beginning, "begin", begin)
+    return beginning
 
 
 def _shows_no_row(record: logging.LogRecord) -> bool:

@@ -17,7 +17,7 @@ from zoho_tokenstore.errors import (
     ReadOnlyDatabaseError,
 )
 
-__all__ = ["describe", "translate"]
+__all__ = ["describe", "is_transient", "translate"]
 
 BY_SQLITE_CODE: Final[Mapping[int, tuple[type[DatabaseError], str]]] = {
     sqlite3.SQLITE_BUSY: (DatabaseBusyError, "is locked by other writers; try again"),
@@ -36,6 +36,38 @@ BY_SQLITE_CODE: Final[Mapping[int, tuple[type[DatabaseError], str]]] = {
     ),
 }
 """SQLite's primary result codes (https://sqlite.org/rescode.html)."""
+
+
+TRANSIENT: Final = frozenset(
+    {
+        "40001",  # PostgreSQL: could not serialize access
+        "40P01",  # PostgreSQL: deadlock
+        "23505",  # PostgreSQL: unique key; somebody inserted the same login first
+        1020,  # MariaDB 11.8: record has changed since last read
+        1062,  # MySQL: duplicate entry; as above
+        1205,  # MySQL: lock wait timeout
+        1213,  # MySQL: deadlock; Galera: lost against another node
+        3101,  # MySQL: Group Replication lost against another node
+        3572,  # MySQL: NOWAIT is set and a lock is taken
+    }
+)
+"""SQLSTATEs and error numbers after which the same transaction, tried again, can succeed."""
+
+
+def is_transient(error: DBAPIError) -> bool:
+    """Tell whether the whole transaction can be tried again; nothing of it was stored."""
+    return code_of(error) in TRANSIENT
+
+
+def code_of(error: DBAPIError) -> str | int | None:
+    """Return the SQLSTATE or error number, however the driver carries it."""
+    original = error.orig
+    for attribute in ("sqlstate", "errno"):  # psycopg; mysql-connector
+        code: str | int | None = getattr(original, attribute, None)
+        if code is not None:
+            return code
+    first = original.args[0] if original is not None and original.args else None  # PyMySQL
+    return first if isinstance(first, int) else None
 
 
 def describe(url: URL) -> str:
@@ -57,6 +89,8 @@ def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
         return DatabaseError(f"{name} cannot be used: {type(error).__name__}")
     if isinstance(error.orig, sqlite3.Error):
         return _translate_sqlite(error.orig, name)
+    if is_transient(error):
+        return DatabaseBusyError(f"{name} is too busy with other writers; try again")
     kind = DatabaseError
     if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
         kind = DatabaseUnavailableError

@@ -5,7 +5,8 @@ has to be set up.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Final, TextIO
@@ -14,11 +15,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, func, select
+from sqlalchemy import URL, Connection, func, select, text
 
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.errors import MigrationError
-from zoho_tokenstore.schema import SchemaState, TokenSchema
+from zoho_tokenstore.schema import HEAD, SchemaState, TokenSchema
 
 __all__ = [
     "Target",
@@ -94,10 +95,14 @@ def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> 
     """
 
     def work(connection: Connection) -> None:
-        schema.refuse_unusable(schema.state(connection))
-        _run(Target(schema, connection), command.upgrade, revision)
+        with _alone(database, schema, connection):
+            state = schema.state(connection)
+            schema.refuse_unusable(state)
+            if state is SchemaState.UNFINISHED:
+                _drop_unfinished(schema, connection)
+            _run(Target(schema, connection), command.upgrade, revision)
 
-    database.write(lambda session: work(session.connection()))
+    database.migrate(work)
 
 
 def downgrade(
@@ -128,7 +133,7 @@ def downgrade(
             )
         _run(Target(schema, connection), command.downgrade, revision)
 
-    database.write(lambda session: work(session.connection()))
+    database.migrate(work)
 
 
 def check(database: Database, schema: TokenSchema) -> None:
@@ -180,6 +185,30 @@ def _run(
             run(config, *arguments, **options)
         except CommandError as error:
             raise MigrationError(f"Alembic refused: {error}") from error
+
+
+@contextmanager
+def _alone(database: Database, schema: TokenSchema, connection: Connection) -> Iterator[None]:
+    """Wait until no other process migrates this table."""
+    name = {"name": f".{schema.namespace or ''}.{schema.version_table}"}
+    backend = database.backend
+    if backend.lock is not None:
+        connection.execute(text(backend.lock), name)
+    try:
+        yield
+    finally:
+        if backend.unlock is not None:
+            connection.execute(text(backend.unlock), name)
+
+
+def _drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
+    """Drop a table whose set-up was cut short, so that it can begin again."""
+    if _count(schema, connection):
+        raise MigrationError(
+            f"the table {schema.name!r} has tokens but no version: if it is complete, "
+            f"record {HEAD!r} in {schema.version_table!r}"
+        )
+    schema.table.drop(connection)
 
 
 def _count(schema: TokenSchema, connection: Connection) -> int:

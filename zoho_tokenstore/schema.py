@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
+from sqlalchemy import Column, Connection, Inspector, MetaData, String, Table, inspect, select
 
 from zoho_tokenstore.errors import (
     ConfigurationError,
@@ -38,6 +38,7 @@ class SchemaState(Enum):
     CURRENT = auto()
     OLDER = auto()
     NEWER = auto()
+    UNFINISHED = auto()
     FOREIGN = auto()
     SDK = auto()
 
@@ -103,13 +104,21 @@ class TokenSchema:
         if revision is None:
             if not present:
                 return SchemaState.EMPTY
-            columns = {c["name"].lower() for c in inspector.get_columns(self.name, self.namespace)}
-            return SchemaState.SDK if columns >= SDK_COLUMNS else SchemaState.FOREIGN
+            return self._made_by(inspector)
         if revision not in REVISIONS:
             return SchemaState.NEWER
         if not present:
             return SchemaState.FOREIGN
         return SchemaState.CURRENT if revision == HEAD else SchemaState.OLDER
+
+    def _made_by(self, inspector: Inspector) -> SchemaState:
+        """Tell whose the table is that has no version."""
+        columns = {c["name"].lower() for c in inspector.get_columns(self.name, self.namespace)}
+        if columns >= SDK_COLUMNS:
+            return SchemaState.SDK
+        # MySQL's DDL is not transactional: somebody is setting it up, or was ended while doing so.
+        ours = columns >= set(self.table.columns.keys())
+        return SchemaState.UNFINISHED if ours else SchemaState.FOREIGN
 
     def ready(self, connection: Connection, *, create: bool) -> bool:
         """Tell whether the table can be used; ``False`` when it may be set up first.
@@ -118,7 +127,7 @@ class TokenSchema:
             SchemaError: It can be neither used nor set up; the error names the command that helps.
         """
         state = self.state(connection)
-        if state is SchemaState.EMPTY:
+        if state in (SchemaState.EMPTY, SchemaState.UNFINISHED):
             if create:
                 return False
             raise SchemaMissingError(

@@ -1,4 +1,4 @@
-"""SQLite as a database for many threads and processes: file mode, WAL, waiting, writers' locks."""
+"""SQLite as a database for many threads and processes: file mode, WAL, waiting."""
 
 import os
 import random
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy import URL, Engine, event
 from sqlalchemy.pool import QueuePool
 
 from zoho_tokenstore.errors import DatabaseUnavailableError, SchemaMissingError
 
-__all__ = ["begin_immediate", "engine_options", "prepare"]
+__all__ = ["engine_options", "file_of", "prepare"]
 
 BUSY_TIMEOUT: Final = 30.0
 """Seconds that a writer waits for the others; ``?timeout=`` in the URL changes it."""
@@ -22,11 +22,9 @@ BUSY_TIMEOUT: Final = 30.0
 def engine_options(url: URL) -> dict[str, Any]:
     """Return what ``create_engine`` needs for this SQLite URL.
 
-    Autocommit, because every read is a single statement; writers begin their own transactions, see
-    :func:`begin_immediate`. A database in memory lives in one connection, which all threads share
-    by taking turns.
+    A database in memory lives in one connection, which all threads share by taking turns.
     """
-    options: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "poolclass": QueuePool}
+    options: dict[str, Any] = {"poolclass": QueuePool}
     connect: dict[str, Any] = {"check_same_thread": False}
     if "timeout" not in url.query:
         connect["timeout"] = BUSY_TIMEOUT
@@ -69,19 +67,6 @@ def prepare(engine: Engine, *, create: bool) -> None:
 
     event.listen(engine, "do_connect", open_privately)
     event.listen(engine, "connect", _write_ahead)
-
-
-def begin_immediate(engine: Engine) -> None:
-    """Make the engine's transactions take SQLite's write lock at once.
-
-    A transaction that begins as a reader and writes later fails with SQLITE_BUSY without waiting
-    when somebody else has written meanwhile.
-    """
-
-    def begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    event.listen(engine, "begin", begin)
 
 
 def _create_private(path: Path) -> None:

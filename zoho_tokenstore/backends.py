@@ -1,0 +1,60 @@
+"""What differs between the kinds of databases, declared in one place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from sqlalchemy import URL
+
+__all__ = ["Backend", "backend_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """How the store works on one kind of database.
+
+    Attributes:
+        extra: The extra of this package that brings a driver.
+        begin_write: Statements that begin a transaction whose effect is as if it ran alone. What
+            it cannot have alone ends in one of the faults that are retried.
+        begin_migration: Statements that begin a migration.
+        lock: Makes one migration wait for another; takes ``:name``.
+        unlock: Gives such a lock back, where the end of the transaction does not.
+    """
+
+    extra: str | None = None
+    begin_write: tuple[str, ...] = ()
+    begin_migration: tuple[str, ...] = ()
+    lock: str | None = None
+    unlock: str | None = None
+
+
+SQLITE: Final = Backend(
+    # A transaction that begins as a reader and writes later fails with SQLITE_BUSY, without
+    # waiting, when somebody else has written meanwhile.
+    begin_write=("BEGIN IMMEDIATE",),
+    begin_migration=("BEGIN IMMEDIATE",),
+)
+POSTGRESQL: Final = Backend(
+    extra="postgresql",
+    begin_write=("BEGIN ISOLATION LEVEL SERIALIZABLE",),
+    # Not serializable: whoever waited for the lock has to see what was committed meanwhile.
+    begin_migration=("BEGIN ISOLATION LEVEL READ COMMITTED",),
+    lock="SELECT pg_advisory_xact_lock(hashtext(:name))",
+)
+MYSQL: Final = Backend(
+    extra="mysql",
+    begin_write=("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION"),
+    # DDL commits by itself.
+    lock="SELECT GET_LOCK(CONCAT(DATABASE(), :name), 60)",
+    unlock="SELECT RELEASE_LOCK(CONCAT(DATABASE(), :name))",
+)
+BACKENDS: Final[Mapping[str, Backend]] = MappingProxyType(
+    {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}
+)
+
+
+def backend_of(url: URL) -> Backend:
+    """Return what is known of the URL's database; nothing special of others."""
+    return BACKENDS.get(url.get_backend_name(), Backend())
