@@ -9,7 +9,7 @@ demo: .venv/installed
 
 test: .venv/developing
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage run -m pytest -n auto
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 

@@ -1,3 +1,4 @@
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -6,11 +7,40 @@ from typing import Any
 import pytest
 from zohocrmsdk.src.com.zoho.crm.api.initializer import Initializer
 
+from servers import KINDS, Servers, UnavailableError
 from support import Crowd
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.testing import ListTokenStore, LocalZoho
 
-BACKENDS = ("sqlite", "memory", "list")
+DATABASES = ("sqlite", *KINDS)
+STORES = ("list", "memory", *DATABASES)
+MISSING = "backend not tested"
+
+required = {name.strip() for name in os.environ.get("REQUIRE_BACKENDS", "").split(",")} - {""}
+missing: dict[str, str] = {}
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[Servers]:
+    servers = Servers()
+    yield servers
+    servers.stop()
+
+
+@pytest.fixture
+def open_database(servers: Servers, sqlite_url: str) -> Iterator[Callable[[str], str]]:
+    """Return the URL of an empty database of a kind; skip where the kind cannot be had."""
+    with ExitStack() as stack:
+
+        def open_database(kind: str) -> str:
+            if kind == "sqlite":
+                return sqlite_url
+            try:
+                return stack.enter_context(servers.get(kind).database())
+            except UnavailableError as error:
+                pytest.skip(f"{MISSING}: {kind}: {error}")
+
+        yield open_database
 
 
 @pytest.fixture
@@ -18,15 +48,29 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'tokens.db'}"
 
 
-@pytest.fixture(params=BACKENDS)
-def make_store(request: pytest.FixtureRequest, sqlite_url: str) -> Iterator[Callable[..., Any]]:
+@pytest.fixture(params=DATABASES)
+def url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
+    """An empty database of each kind; what is promised holds for all of them."""
+    return open_database(request.param)
+
+
+@pytest.fixture(params=tuple(KINDS))
+def server_url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
+    """An empty database of each server."""
+    return open_database(request.param)
+
+
+@pytest.fixture(params=STORES)
+def make_store(
+    request: pytest.FixtureRequest, open_database: Callable[[str], str]
+) -> Iterator[Callable[..., Any]]:
     """Make an empty store of each kind; the contract holds for all of them."""
     with ExitStack() as stack:
 
         def make(**options: Any) -> Any:
             if request.param == "list":
                 return ListTokenStore(**options)
-            url = sqlite_url if request.param == "sqlite" else "sqlite://"
+            url = "sqlite://" if request.param == "memory" else open_database(request.param)
             return stack.enter_context(SQLAlchemyTokenStore(url, **options))
 
         yield make
@@ -54,3 +98,22 @@ def zoho() -> Iterator[LocalZoho]:
 @pytest.fixture(scope="session")
 def crowd() -> Crowd:
     return Crowd()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith(MISSING):
+            kind, why = reason.removeprefix(f"{MISSING}: ").split(": ", 1)
+            missing[kind] = why
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if required & set(missing):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for kind, why in missing.items():
+        verdict = "REQUIRED BUT NOT TESTED" if kind in required else "not tested"
+        terminalreporter.write_line(f"{verdict}: {kind} ({why.strip()})")

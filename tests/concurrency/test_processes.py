@@ -1,4 +1,4 @@
-"""Many processes at once, on one SQLite file."""
+"""Many processes at once, on one database."""
 
 import os
 
@@ -35,24 +35,24 @@ def read_all(url: str) -> int:
         return len(store.get_tokens())
 
 
-def test_sixteen_processes_set_up_one_empty_database(crowd, sqlite_url):
-    assert crowd.run(read_all, [(sqlite_url,)] * CROWD) == [0] * CROWD
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+def test_sixteen_processes_set_up_one_empty_database(crowd, url):
+    assert crowd.run(read_all, [(url,)] * CROWD) == [0] * CROWD
+    with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
 
 
-def test_savers_of_one_new_user_all_succeed_and_leave_one_row(crowd, sqlite_url):
-    ids = crowd.run(save_user, [(sqlite_url, "alice", f"a{n}") for n in range(CROWD)])
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+def test_savers_of_one_new_user_all_succeed_and_leave_one_row(crowd, url):
+    ids = crowd.run(save_user, [(url, "alice", f"a{n}") for n in range(CROWD)])
+    with SQLAlchemyTokenStore(url) as store:
         (row,) = stored(store)
     assert set(ids) == {row["id"]}
     assert row["refresh_token"] == "1000.refresh.alice"
 
 
-def test_savers_of_different_users_all_leave_their_row(crowd, sqlite_url):
+def test_savers_of_different_users_all_leave_their_row(crowd, url):
     users = [f"user {number}" for number in range(CROWD)]
-    ids = crowd.run(save_user, [(sqlite_url, user, f"access of {user}") for user in users])
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+    ids = crowd.run(save_user, [(url, user, f"access of {user}") for user in users])
+    with SQLAlchemyTokenStore(url) as store:
         rows = {row["user_name"]: row for row in stored(store)}
     assert sorted(rows) == sorted(users)
     for user, key in zip(users, ids, strict=True):
@@ -60,21 +60,21 @@ def test_savers_of_different_users_all_leave_their_row(crowd, sqlite_url):
         assert rows[user]["access_token"] == f"access of {user}"
 
 
-def test_a_login_saved_with_and_without_its_user_is_one_row(crowd, sqlite_url):
-    crowd.run(save_nameless, [(sqlite_url, user) for user in ("alice", None) * 4])
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+def test_a_login_saved_with_and_without_its_user_is_one_row(crowd, url):
+    crowd.run(save_nameless, [(url, user) for user in ("alice", None) * 4])
+    with SQLAlchemyTokenStore(url) as store:
         (row,) = stored(store)
     assert row["user_name"] == "alice"
 
 
-def test_readers_and_writers_of_the_same_rows_never_fail(crowd, sqlite_url):
-    assert crowd.run(save_many, [(sqlite_url, n) for n in range(CROWD)]) == list(range(CROWD))
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+def test_readers_and_writers_of_the_same_rows_never_fail(crowd, url):
+    assert crowd.run(save_many, [(url, n) for n in range(CROWD)]) == list(range(CROWD))
+    with SQLAlchemyTokenStore(url) as store:
         assert len(stored(store)) == 5
 
 
-def test_a_store_survives_a_fork(sqlite_url):
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+def test_a_store_survives_a_fork(url):
+    with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
         child = os.fork()
         if child == 0:  # pragma: no cover - the child's coverage is not written

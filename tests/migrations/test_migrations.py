@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from alembic import command
@@ -27,8 +28,8 @@ SCHEMA = TokenSchema()
 
 
 @pytest.fixture
-def database(sqlite_url):
-    database = Database(sqlite_url)
+def database(url):
+    database = Database(url)
     yield database
     database.close()
 
@@ -65,7 +66,8 @@ def test_up_down_up_leaves_no_drift_at_any_step(database):
 
 def test_check_fails_when_the_table_differs_from_the_model(database):
     migrate.upgrade(database, SCHEMA)
-    execute(database, "DROP INDEX ix_oauthtoken_grant_digest")
+    (index,) = [i for i in SCHEMA.table.indexes if i.name == "ix_oauthtoken_grant_digest"]
+    database.migrate(index.drop)
     with pytest.raises(MigrationError, match="ix_oauthtoken_grant_digest"):
         migrate.check(database, SCHEMA)
 
@@ -101,27 +103,59 @@ def test_the_model_can_be_created_by_a_host_applications_metadata(database):
 def test_an_unknown_revision_is_an_error(database):
     with pytest.raises(MigrationError, match="Can't locate revision"):
         migrate.upgrade(database, SCHEMA, "9999")
+    assert "oauthtoken" not in tables(database)
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing(sqlite_url, monkeypatch):
+    database = Database(sqlite_url)
+    fail_after_upgrade(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        migrate.upgrade(database, SCHEMA)
     assert tables(database) == set()
+    database.close()
 
 
-def test_a_migration_that_fails_half_way_leaves_nothing(database, monkeypatch):
+def test_a_migration_that_failed_is_done_by_the_next_use(database, url, monkeypatch):
+    fail_after_upgrade(monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        migrate.upgrade(database, SCHEMA)
+    monkeypatch.undo()
+    with SQLAlchemyTokenStore(url) as store:
+        store.save_token(login("alice"))
+    migrate.check(database, SCHEMA)
+
+
+def fail_after_upgrade(monkeypatch):
     def fail(config, *arguments, **options):
         command.upgrade(config, *arguments, **options)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(migrate, "command", type("command", (), {"upgrade": fail}))
-    with pytest.raises(KeyboardInterrupt):
-        migrate.upgrade(database, SCHEMA)
-    assert tables(database) == set()
 
 
-def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, sql_store):
-    sql_store.save_token(login("alice"))
-    with pytest.raises(MigrationError, match="holds 1 tokens"):
-        migrate.downgrade(database, SCHEMA, "base")
-    assert len(stored(sql_store)) == 1
+def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, url):
+    with SQLAlchemyTokenStore(url) as store:
+        store.save_token(login("alice"))
+        with pytest.raises(MigrationError, match="holds 1 tokens"):
+            migrate.downgrade(database, SCHEMA, "base")
+        assert len(stored(store)) == 1
     migrate.downgrade(database, SCHEMA, "base", confirmed=True)
     assert database.read(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
+
+
+def test_a_set_up_that_was_cut_short_is_begun_again(database, url):
+    database.migrate(SCHEMA.table.create)
+    with (
+        SQLAlchemyTokenStore(url, create=False) as store,
+        sdk_error(SchemaMissingError, "run zoho-tokenstore upgrade"),
+    ):
+        store.get_tokens()
+    with SQLAlchemyTokenStore(url) as store:
+        store.save_token(login("alice"))
+    migrate.check(database, SCHEMA)
+    execute(database, "DROP TABLE oauthtoken_version")
+    with pytest.raises(MigrationError, match="has tokens but no version"):
+        migrate.upgrade(database, SCHEMA)
 
 
 def test_create_false_neither_creates_a_file_nor_a_table(sqlite_url, tmp_path):
@@ -139,11 +173,11 @@ def test_create_false_neither_creates_a_file_nor_a_table(sqlite_url, tmp_path):
         store.save_token(login("alice"))
 
 
-def test_a_newer_table_is_refused_with_the_command_that_helps(database, sqlite_url):
+def test_a_newer_table_is_refused_with_the_command_that_helps(database, url):
     migrate.upgrade(database, SCHEMA)
     execute(database, "UPDATE oauthtoken_version SET version_num = 'ffff'")
     with (
-        SQLAlchemyTokenStore(sqlite_url) as store,
+        SQLAlchemyTokenStore(url) as store,
         sdk_error(SchemaNewerError, "pip install --upgrade zoho-tokenstore"),
     ):
         store.get_tokens()
@@ -151,11 +185,11 @@ def test_a_newer_table_is_refused_with_the_command_that_helps(database, sqlite_u
         migrate.upgrade(database, SCHEMA)
 
 
-def test_an_older_table_is_refused_with_the_command_that_helps(database, sqlite_url, monkeypatch):
+def test_an_older_table_is_refused_with_the_command_that_helps(database, url, monkeypatch):
     migrate.upgrade(database, SCHEMA)
     monkeypatch.setattr("zoho_tokenstore.schema.HEAD", "later")
     with (
-        SQLAlchemyTokenStore(sqlite_url) as store,
+        SQLAlchemyTokenStore(url) as store,
         sdk_error(SchemaOlderError, "run zoho-tokenstore upgrade"),
     ):
         store.get_tokens()
@@ -177,10 +211,10 @@ SDK_TABLE = """
         ("CREATE TABLE oauthtoken (token TEXT)", "something else"),
     ],
 )
-def test_a_foreign_table_is_recognised_and_left_alone(database, sqlite_url, ddl, maker):
+def test_a_foreign_table_is_recognised_and_left_alone(database, url, ddl, maker):
     execute(database, ddl)
     with (
-        SQLAlchemyTokenStore(sqlite_url) as store,
+        SQLAlchemyTokenStore(url) as store,
         sdk_error(ForeignSchemaError, f"made by {maker}") as caught,
     ):
         store.save_token(login("alice"))
@@ -188,21 +222,21 @@ def test_a_foreign_table_is_recognised_and_left_alone(database, sqlite_url, ddl,
     with pytest.raises(ForeignSchemaError):
         migrate.upgrade(database, SCHEMA)
     assert tables(database) == {"oauthtoken"}
-    with SQLAlchemyTokenStore(sqlite_url, table="zoho_oauthtoken") as store:
+    with SQLAlchemyTokenStore(url, table="zoho_oauthtoken") as store:
         store.save_token(login("alice"))
 
 
-def test_a_version_without_its_table_is_not_taken_for_ours(database, sqlite_url):
+def test_a_version_without_its_table_is_not_taken_for_ours(database, url):
     migrate.upgrade(database, SCHEMA)
     execute(database, "DROP TABLE oauthtoken")
-    with SQLAlchemyTokenStore(sqlite_url) as store, sdk_error(ForeignSchemaError):
+    with SQLAlchemyTokenStore(url) as store, sdk_error(ForeignSchemaError):
         store.get_tokens()
 
 
-def test_two_stores_with_different_tables_share_a_database(sqlite_url, database):
+def test_two_stores_with_different_tables_share_a_database(url, database):
     with (
-        SQLAlchemyTokenStore(sqlite_url) as one,
-        SQLAlchemyTokenStore(sqlite_url, table="others") as other,
+        SQLAlchemyTokenStore(url) as one,
+        SQLAlchemyTokenStore(url, table="others") as other,
     ):
         one.save_token(login("alice"))
         other.save_token(login("bob"))
@@ -217,7 +251,30 @@ def test_two_stores_with_different_tables_share_a_database(sqlite_url, database)
     migrate.check(database, TokenSchema("others"))
 
 
-def test_a_schema_of_its_own_works(tmp_path, sqlite_url):
+def test_a_schema_of_its_own_works(server_url):
+    database = Database(server_url)
+    name = f"vault_{uuid4().hex[:8]}"
+    execute(database, f"CREATE SCHEMA {name}")
+    try:
+        with (
+            SQLAlchemyTokenStore(server_url, schema=name) as store,
+            SQLAlchemyTokenStore(server_url) as other,
+        ):
+            store.save_token(login("alice"))
+            assert stored(other) == []
+            assert len(stored(store)) == 1
+        migrate.check(database, TokenSchema(namespace=name))
+        migrate.downgrade(database, TokenSchema(namespace=name), "base", confirmed=True)
+    finally:
+        execute(
+            database,
+            f"DROP TABLE {name}.oauthtoken_version",
+            f"DROP SCHEMA {name}",
+        )
+        database.close()
+
+
+def test_an_attached_sqlite_file_is_a_schema(tmp_path, sqlite_url):
     from sqlalchemy import create_engine, event
 
     engine = create_engine(sqlite_url)

@@ -3,11 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 
+from conftest import DATABASES
 from support import known, make_token
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import TokenStoreError
@@ -38,14 +45,12 @@ ID = st.one_of(st.none(), st.sampled_from(["chosen", "unknown"]), st.integers(0,
 class BothStores(RuleBasedStateMachine):
     """Do everything to both; ids that the stores made up are translated."""
 
-    @initialize()
-    def open(self) -> None:
-        self.real = SQLAlchemyTokenStore("sqlite://")
+    def __init__(self, real: SQLAlchemyTokenStore) -> None:
+        super().__init__()
+        self.real = real
+        self.real.delete_tokens()
         self.model = ListTokenStore()
         self.twin: dict[str, str] = {}
-
-    def teardown(self) -> None:
-        self.real.close()
 
     @rule(fields=FIELDS, id_=ID)
     def save(self, fields: Fields, id_: str | int | None) -> None:
@@ -141,5 +146,11 @@ def _outcome(call: Callable[[Any, Any], Any], store: Any, argument: Any) -> Any:
         return type(error)
 
 
-TestBothStores = BothStores.TestCase
-TestBothStores.settings = settings(max_examples=150, stateful_step_count=25, deadline=None)
+@pytest.mark.parametrize(("kind", "examples"), [("memory", 150), *((d, 15) for d in DATABASES)])
+def test_both_stores_stay_the_same(open_database, kind, examples):
+    url = "sqlite://" if kind == "memory" else open_database(kind)
+    with SQLAlchemyTokenStore(url) as real:
+        run_state_machine_as_test(
+            lambda: BothStores(real),
+            settings=settings(max_examples=examples, stateful_step_count=25, deadline=None),
+        )

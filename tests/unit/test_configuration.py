@@ -19,6 +19,7 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.faults import translate
 from zoho_tokenstore.sdk import binding
+from zoho_tokenstore.urls import resolve
 
 
 @pytest.mark.parametrize(
@@ -52,6 +53,33 @@ def test_a_missing_driver_is_named_with_what_installs_it(url, extra):
     with pytest.raises(MissingDriverError, match=extra) as caught:
         SQLAlchemyTokenStore(url)
     assert isinstance(caught.value, ImportError)
+
+
+@pytest.mark.parametrize(
+    ("written", "driver"),
+    [
+        ("postgres://h/d", "postgresql+psycopg"),
+        ("postgresql://h/d", "postgresql+psycopg"),
+        ("mysql://h/d", "mysql+pymysql"),
+        ("mariadb://h/d", "mariadb+pymysql"),
+        ("postgresql+pg8000://h/d", "postgresql+pg8000"),
+        ("sqlite://", "sqlite"),
+    ],
+)
+def test_a_url_without_driver_gets_one_that_is_installed(written, driver):
+    assert resolve(written).drivername == driver
+
+
+def test_special_characters_in_a_password_survive():
+    url = resolve("postgres://me:p%40ss%2Fw%25rd@h/d?host=/run/pg&sslmode=require")
+    assert url.password == "p@ss/w%rd"
+    assert url.query == {"host": "/run/pg", "sslmode": "require"}
+
+
+def test_without_any_driver_the_extra_is_named(monkeypatch):
+    monkeypatch.setattr("zoho_tokenstore.urls.find_spec", lambda _: None)
+    with pytest.raises(MissingDriverError, match=r"zoho-tokenstore\[mysql\]"):
+        resolve("mariadb://h/d")
 
 
 def test_a_url_object_and_an_engine_are_taken_too(sqlite_url):

