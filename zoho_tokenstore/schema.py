@@ -98,9 +98,10 @@ class TokenSchema:
 
     def state(self, connection: Connection) -> SchemaState:
         """Find out what is there."""
+        # The revision first: while somebody sets the table up, it is the last thing to appear.
+        revision = self.revision(connection)
         inspector = inspect(connection)
         present = inspector.has_table(self.name, schema=self.namespace)
-        revision = self.revision(connection)
         if revision is None:
             if not present:
                 return SchemaState.EMPTY
