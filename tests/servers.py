@@ -65,6 +65,16 @@ class Server(ABC):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
+    def kill(self) -> None:
+        """End the server and all its processes with SIGKILL, as a power cut would."""
+        assert self._process is not None
+        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def start_again(self) -> None:
+        """Start a killed server on its old port and data."""
+        self._serve(self.admin_url)
+
     stop_signal = signal.SIGTERM
 
     @abstractmethod
@@ -90,11 +100,16 @@ class Server(ABC):
         port = _free_port()
         if self._owner:
             shutil.chown(folder, self._owner)
-        command = self._prepare(folder, port)
-        log = (folder / "server.log").open("wb")
-        self._process = subprocess.Popen(command, stdout=log, stderr=log, user=self._owner)
-        log.close()
-        url = self._url(port)
+        self._command = self._prepare(folder, port)
+        return self._serve(self._url(port))
+
+    def _serve(self, url: URL) -> URL:
+        assert self._folder is not None
+        folder = self._folder
+        with (folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command, stdout=log, stderr=log, user=self._owner, start_new_session=True
+            )
         engine = create_engine(url)
         deadline = time.monotonic() + START_TIMEOUT
         while True:
@@ -178,7 +193,7 @@ class MariaDB(Server):
         return [
             *(server, "--no-defaults", f"--datadir={data}", f"--socket={folder / 's'}"),
             *(f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"),
-            *("--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M"),
+            *("--innodb-flush-log-at-trx-commit=2", "--innodb-log-file-size=16M"),
             *("--character-set-server=latin1", "--max-connections=200", *self._user_option),
         ]
 

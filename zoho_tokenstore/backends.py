@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import URL
 
-__all__ = ["Backend", "backend_of"]
+__all__ = ["Backend", "backend_of", "timeouts_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +47,34 @@ MYSQL: Final = Backend(
     extra="mysql",
     begin_write=("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION"),
     # DDL commits by itself.
-    lock="SELECT GET_LOCK(CONCAT(DATABASE(), :name), 60)",
+    lock="SELECT GET_LOCK(CONCAT(DATABASE(), :name), 20)",
     unlock="SELECT RELEASE_LOCK(CONCAT(DATABASE(), :name))",
 )
 BACKENDS: Final[Mapping[str, Backend]] = MappingProxyType(
     {"sqlite": SQLITE, "postgresql": POSTGRESQL, "mysql": MYSQL, "mariadb": MYSQL}
 )
+
+
+_MYSQL_TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
+TIMEOUTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
+    {
+        # tcp_user_timeout in milliseconds: without it a lost packet is waited for by the kernel's
+        # own measure, a quarter of an hour.
+        "postgresql+psycopg": {"connect_timeout": 10, "tcp_user_timeout": 30_000},
+        "postgresql+psycopg2": {"connect_timeout": 10, "tcp_user_timeout": 30_000},
+        "mysql+pymysql": _MYSQL_TIMEOUTS,
+        "mariadb+pymysql": _MYSQL_TIMEOUTS,
+        "mysql+mysqldb": _MYSQL_TIMEOUTS,
+        "mariadb+mysqldb": _MYSQL_TIMEOUTS,
+    }
+)
+"""Seconds, unless said otherwise, by SQLAlchemy's name of the driver."""
+
+
+def timeouts_of(url: URL) -> dict[str, int]:
+    """Return the driver's arguments that bound a call, but for those that the URL sets itself."""
+    defaults = TIMEOUTS.get(url.drivername, {})
+    return {name: value for name, value in defaults.items() if name not in url.query}
 
 
 def backend_of(url: URL) -> Backend:

@@ -3,17 +3,18 @@
 import logging
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore import sqlite
-from zoho_tokenstore.backends import backend_of
+from zoho_tokenstore.backends import backend_of, timeouts_of
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.faults import describe, translate
+from zoho_tokenstore.faults import describe, is_stale, translate
 from zoho_tokenstore.retry import retrying
 from zoho_tokenstore.sessions import ThreadSessions
 from zoho_tokenstore.urls import missing_driver, resolve
@@ -61,9 +62,14 @@ class Database:
             DatabaseError: The database failed.
         """
         session = self._sessions.get()
+
+        def attempt() -> T:
+            with _discarding_stale(session):
+                return work(session)
+
         keep = False
         try:
-            result = work(session)
+            result = retrying(attempt)
             keep = self._keeps_connections
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
@@ -82,7 +88,7 @@ class Database:
         """
 
         def attempt() -> T:
-            with Session(self._writer) as session, session.begin():
+            with Session(self._writer) as session, _discarding_stale(session), session.begin():
                 return work(session)
 
         try:
@@ -123,7 +129,7 @@ class Database:
 def _make_engine(database: str | URL, *, create: bool) -> Engine:
     url = resolve(database)
     on_sqlite = url.get_backend_name() == "sqlite"
-    options = sqlite.engine_options(url) if on_sqlite else {}
+    options = sqlite.engine_options(url) if on_sqlite else {"connect_args": timeouts_of(url)}
     try:
         # Autocommit: a read is one statement, and writers begin by themselves.
         engine = create_engine(url, isolation_level="AUTOCOMMIT", **options)
@@ -159,6 +165,17 @@ def _beginning(engine: Engine, statements: tuple[str, ...], *, owned: bool) -> E
 
     event.listen(beginning, "begin", begin)
     return beginning
+
+
+@contextmanager
+def _discarding_stale(session: Session) -> Iterator[None]:
+    """Take a connection that turns out to be useless out of the pool, with all that are like it."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_stale(error):
+            session.invalidate()
+        raise
 
 
 def _shows_no_row(record: logging.LogRecord) -> bool:

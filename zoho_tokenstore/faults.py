@@ -17,7 +17,7 @@ from zoho_tokenstore.errors import (
     ReadOnlyDatabaseError,
 )
 
-__all__ = ["describe", "is_transient", "translate"]
+__all__ = ["describe", "is_stale", "is_transient", "translate"]
 
 BY_SQLITE_CODE: Final[Mapping[int, tuple[type[DatabaseError], str]]] = {
     sqlite3.SQLITE_BUSY: (DatabaseBusyError, "is locked by other writers; try again"),
@@ -54,9 +54,33 @@ TRANSIENT: Final = frozenset(
 """SQLSTATEs and error numbers after which the same transaction, tried again, can succeed."""
 
 
+STALE: Final = frozenset(
+    {
+        "25006",  # PostgreSQL: read-only transaction; the server has become a standby
+        "57P01",  # PostgreSQL: terminated by the administrator
+        1047,  # Galera: this node has left the cluster
+        1290,  # MySQL: --read-only; the server has become a secondary
+        2006,  # MySQL: server has gone away
+        2013,  # MySQL: lost connection
+        2055,  # MySQL: lost connection, as mysql-connector says it
+        3024,  # mysql-connector: read timeout, a bare DBAPIError
+    }
+)
+"""After these the connection is of no use, though SQLAlchemy does not always say so."""
+
+
 def is_transient(error: DBAPIError) -> bool:
-    """Tell whether the whole transaction can be tried again; nothing of it was stored."""
-    return code_of(error) in TRANSIENT
+    """Tell whether the whole transaction can be tried again at once.
+
+    After a lost connection it may have been stored, if the commit was under way. All that the store
+    writes is an upsert or a deletion, which done twice is as done once.
+    """
+    return code_of(error) in TRANSIENT or is_stale(error)
+
+
+def is_stale(error: DBAPIError) -> bool:
+    """Tell whether the connection has to be thrown away."""
+    return error.connection_invalidated or code_of(error) in STALE
 
 
 def code_of(error: DBAPIError) -> str | int | None:
@@ -89,10 +113,10 @@ def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
         return DatabaseError(f"{name} cannot be used: {type(error).__name__}")
     if isinstance(error.orig, sqlite3.Error):
         return _translate_sqlite(error.orig, name)
-    if is_transient(error):
+    if code_of(error) in TRANSIENT:
         return DatabaseBusyError(f"{name} is too busy with other writers; try again")
     kind = DatabaseError
-    if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
+    if is_stale(error) or isinstance(error, (OperationalError, InterfaceError)):
         kind = DatabaseUnavailableError
     return kind(f"{name} failed: {type(error.orig).__name__}")
 

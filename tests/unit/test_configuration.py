@@ -2,12 +2,14 @@
 
 import builtins
 import logging
+import socket
 
 import pytest
 from sqlalchemy import create_engine, make_url
 
 from support import LOGIN, login, make_token, sdk_error, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.backends import timeouts_of
 from zoho_tokenstore.config import Settings
 from zoho_tokenstore.errors import (
     ConfigurationError,
@@ -68,6 +70,27 @@ def test_a_missing_driver_is_named_with_what_installs_it(url, extra):
 )
 def test_a_url_without_driver_gets_one_that_is_installed(written, driver):
     assert resolve(written).drivername == driver
+
+
+@pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
+def test_a_server_that_never_answers_is_given_up(driver):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        store = SQLAlchemyTokenStore(f"{driver}://u@127.0.0.1:{port}/d?connect_timeout=1")
+        with sdk_error(DatabaseUnavailableError):
+            store.find_token(make_token("alice"))
+
+
+def test_timeouts_have_defaults_that_the_url_changes():
+    assert timeouts_of(make_url("postgresql+psycopg://h/d")) == {
+        "connect_timeout": 10,
+        "tcp_user_timeout": 30_000,
+    }
+    assert timeouts_of(make_url("mysql+pymysql://h/d?read_timeout=5")) == {
+        "connect_timeout": 10,
+        "write_timeout": 30,
+    }
+    assert timeouts_of(make_url("mssql+pyodbc://h/d")) == {}
 
 
 def test_special_characters_in_a_password_survive():
