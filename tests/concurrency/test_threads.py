@@ -3,12 +3,14 @@
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import create_engine
 
 from support import login, make_token, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.repository import TokenRepository
 
 THREADS = 32
 
@@ -59,6 +61,25 @@ def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
     assert store.find_token(make_token("nobody")) is None
     assert engine.pool.checkedout() == 0
     engine.dispose()
+
+
+def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(url, monkeypatch):
+    with SQLAlchemyTokenStore(url) as store:
+        store.get_tokens()
+        both_have_read = threading.Barrier(2)
+        write = TokenRepository._write
+
+        def write_when_both_have_read(*arguments):
+            with suppress(threading.BrokenBarrierError):  # where the second has to wait to read
+                both_have_read.wait(1)
+            write(*arguments)
+
+        monkeypatch.setattr(TokenRepository, "_write", write_when_both_have_read)
+        users = ("alice", None)
+        at_once(lambda n: store.save_token(login(users[n], refresh_token="same")), 2)
+        monkeypatch.undo()
+        (row,) = stored(store)
+        assert row["user_name"] == "alice"
 
 
 def test_two_stores_in_memory_are_two_databases():

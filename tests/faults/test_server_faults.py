@@ -8,7 +8,7 @@ from sqlalchemy import text
 from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 
 from servers import KINDS, UnavailableError
-from support import login, make_token, sdk_error, stored
+from support import login, make_token, sdk_error, stored, wait_until
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
@@ -100,13 +100,11 @@ def test_what_was_acknowledged_survives_kill_9_of_the_server(own_server):
         for writer in writers:
             writer.start()
         for round_ in range(1, 3):
-            while len(acknowledged) < 60 * round_:
-                time.sleep(0.01)
+            wait_until(lambda: len(acknowledged) >= 60 * round_)  # noqa: B023 - called at once
             server.kill()
             server.start_again()
         before = len(acknowledged)
-        while len(acknowledged) < before + 40:
-            time.sleep(0.01)
+        wait_until(lambda: len(acknowledged) >= before + 40)
         ended.set()
         for writer in writers:
             writer.join()
