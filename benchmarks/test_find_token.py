@@ -3,6 +3,7 @@
 All of it runs in one process, one after the other, on the same files: read the ratios.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -56,6 +57,7 @@ def make_store(
             store.get_tokens()
             for start in range(0, size, BATCH):
                 _fill(store, range(start, min(start + BATCH, size)))
+            os.sync()  # or the kernel writes a gigabyte behind the first measurements
         return stores[size]
 
     yield make
