@@ -1,7 +1,7 @@
 """A session for each thread, kept between its reads.
 
-Opening a session and taking a connection out of the pool costs more than the lookup itself on
-SQLite, and as much as half of it on a server (``make bench``).
+Opening a session and taking a connection out of the pool costs more than the lookup itself on an
+SQLite file (``make bench``).
 """
 
 import threading

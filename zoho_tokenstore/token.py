@@ -36,8 +36,8 @@ _DIGITS: Final = re.compile("[0-9]+")
 class TokenRecord(NamedTuple):
     """What is stored of one OAuth token; an absent field is ``None``, never an empty string.
 
-    A named tuple, because every lookup makes two of them and a frozen dataclass takes five times
-    as long to make.
+    A named tuple, because every lookup makes two of them and a frozen dataclass takes several
+    times as long to make.
 
     Attributes:
         id: The store's opaque id.
