@@ -68,7 +68,10 @@ class Server(ABC):
     def kill(self) -> None:
         """End the server and all its processes with SIGKILL, as a power cut would."""
         assert self._process is not None
-        os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.send_signal(signal.SIGSTOP)  # it starts no more of them
+        for child in _children(self._process.pid):
+            os.kill(child, signal.SIGKILL)
+        self._process.kill()
         self._process.wait()
 
     def start_again(self) -> None:
@@ -245,6 +248,13 @@ class Servers:
         for server in self._running.values():
             if isinstance(server, Server):
                 server.stop()
+
+
+def _children(parent: int) -> list[int]:
+    # Not by process group: PostgreSQL's backends each have one of their own.
+    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True)
+    pairs = (line.split() for line in listed.stdout.decode().splitlines())
+    return [int(pid) for pid, ppid in pairs if int(ppid) == parent]
 
 
 def _free_port() -> int:

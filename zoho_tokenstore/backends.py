@@ -16,15 +16,22 @@ class Backend:
 
     Attributes:
         extra: The extra of this package that brings a driver.
+        on_connect: Statements that prepare a new connection of our own for ``begin_write``.
+        isolate: The same on a connection of the caller's, for its next transaction only.
         begin_write: Statements that begin a transaction whose effect is as if it ran alone. What
             it cannot have alone ends in one of the faults that are retried.
+        isolates_statements: Whether a statement in autocommit is such a transaction by itself, on a
+            connection of our own.
         begin_migration: Statements that begin a migration.
         lock: Makes one migration wait for another; takes ``:name``.
         unlock: Gives such a lock back, where the end of the transaction does not.
     """
 
     extra: str | None = None
+    on_connect: tuple[str, ...] = ()
+    isolate: tuple[str, ...] = ()
     begin_write: tuple[str, ...] = ()
+    isolates_statements: bool = False
     begin_migration: tuple[str, ...] = ()
     lock: str | None = None
     unlock: str | None = None
@@ -34,6 +41,7 @@ SQLITE: Final = Backend(
     # A transaction that begins as a reader and writes later fails with SQLITE_BUSY, without
     # waiting, when somebody else has written meanwhile.
     begin_write=("BEGIN IMMEDIATE",),
+    isolates_statements=True,
     begin_migration=("BEGIN IMMEDIATE",),
 )
 POSTGRESQL: Final = Backend(
@@ -45,7 +53,11 @@ POSTGRESQL: Final = Backend(
 )
 MYSQL: Final = Backend(
     extra="mysql",
-    begin_write=("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "START TRANSACTION"),
+    # In autocommit it changes nothing for reads: they take no locks.
+    on_connect=("SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",),
+    isolate=("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",),
+    begin_write=("START TRANSACTION",),
+    isolates_statements=True,
     # DDL commits by itself.
     lock="SELECT GET_LOCK(CONCAT(DATABASE(), :name), 20)",
     unlock="SELECT RELEASE_LOCK(CONCAT(DATABASE(), :name))",

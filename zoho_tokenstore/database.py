@@ -1,29 +1,26 @@
-"""The way to the database: URL to engine, reads in autocommit, writes in one transaction."""
+"""The way to the database: reads in autocommit, writes in one transaction, faults retried."""
 
-import logging
 import os
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, TypeVar
+from typing import TypeVar
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore import sqlite
-from zoho_tokenstore.backends import backend_of, timeouts_of
-from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.backends import backend_of
+from zoho_tokenstore.engines import Engines
 from zoho_tokenstore.faults import describe, is_stale, translate
 from zoho_tokenstore.retry import retrying
 from zoho_tokenstore.sessions import ThreadSessions
-from zoho_tokenstore.urls import missing_driver, resolve
+from zoho_tokenstore.urls import resolve
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
-
-LOGGING_NAME: Final = "zoho_tokenstore"
 
 
 class Database:
@@ -40,22 +37,18 @@ class Database:
 
     def __init__(self, database: str | URL | Engine, *, create: bool = True) -> None:
         """Prepare the engine; nothing is opened or sent yet."""
-        self._owned = not isinstance(database, Engine)
-        engine = database if isinstance(database, Engine) else _make_engine(database, create=create)
-        self.url = engine.url
+        self._callers = database if isinstance(database, Engine) else None
+        self._create = create
+        self.url = database.url if isinstance(database, Engine) else resolve(database)
         self.backend = backend_of(self.url)
-        # Engines of our own, sharing the pool: listeners and settings stay off the caller's.
-        self._reader = _quiet(engine, owned=self._owned)
-        self._writer = _beginning(engine, self.backend.begin_write, owned=self._owned)
-        self._migrator = _beginning(engine, self.backend.begin_migration, owned=self._owned)
-        self._sessions = ThreadSessions(self._reader)
+        self._use(self._make_engines())
         # A connection to a file costs nothing to keep; a server's are for whoever needs one next.
         on_sqlite = self.url.get_backend_name() == "sqlite"
         self._in_memory = on_sqlite and sqlite.file_of(self.url) is None
-        self._keeps_connections = self._owned and on_sqlite and not self._in_memory
+        self._keeps_connections = self._callers is None and on_sqlite and not self._in_memory
         _opened.add(self)
 
-    def read(self, work: Callable[[Session], T]) -> T:
+    def autocommit(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in this thread's session, in autocommit: no statement but its own.
 
         Raises:
@@ -88,13 +81,29 @@ class Database:
         """
 
         def attempt() -> T:
-            with Session(self._writer) as session, _discarding_stale(session), session.begin():
+            with (
+                Session(self._engines.writer) as session,
+                _discarding_stale(session),
+                session.begin(),
+            ):
                 return work(session)
 
         try:
             return retrying(attempt)
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
+
+    def write_one(self, work: Callable[[Session], T]) -> T:
+        """Run ``work``, which writes with one statement, as :meth:`write` does.
+
+        Where that statement is an isolated transaction by itself, none is put around it.
+
+        Raises:
+            DatabaseError: The database failed; nothing was stored.
+        """
+        if self._callers is None and self.backend.isolates_statements:
+            return self.autocommit(work)
+        return self.write(work)
 
     def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which changes the schema, in a transaction where DDL has them.
@@ -103,7 +112,7 @@ class Database:
             DatabaseError: The database failed.
         """
         try:
-            with self._migrator.begin() as connection:
+            with self._engines.migrator.begin() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
@@ -111,60 +120,27 @@ class Database:
     def close(self) -> None:
         """Close all connections, unless the engine is the caller's."""
         self._sessions.close()
-        if self._owned:
-            self._reader.dispose()
+        if self._callers is None:
+            self._engines.autocommit.pool.dispose()
+            self._use(self._make_engines())
 
     def forget_connections(self) -> None:
         """Leave all connections to the parent process and start a new pool."""
-        _inherited.append(self._sessions.abandon())
-        if self._owned and not self._in_memory:
-            _inherited.append(self._reader.pool)
-            self._reader.dispose(close=False)
+        _inherited.append((self._engines, self._sessions, self._sessions.all()))
+        self._use(self._engines if self._in_memory else self._make_engines())
 
     def __repr__(self) -> str:
         """Name the database, without its password."""
         return describe(self.url)
 
+    def _make_engines(self) -> Engines:
+        if self._callers is not None:
+            return Engines.of_engine(self._callers)
+        return Engines.of_url(self.url, create=self._create)
 
-def _make_engine(database: str | URL, *, create: bool) -> Engine:
-    url = resolve(database)
-    on_sqlite = url.get_backend_name() == "sqlite"
-    options = sqlite.engine_options(url) if on_sqlite else {"connect_args": timeouts_of(url)}
-    try:
-        # Autocommit: a read is one statement, and writers begin by themselves.
-        engine = create_engine(url, isolation_level="AUTOCOMMIT", **options)
-    except (ArgumentError, ValueError, TypeError) as error:
-        # From None: the cause may show the URL, and with it the password.
-        raise ConfigurationError(
-            f"the database URL cannot be used with {url.drivername} ({type(error).__name__})"
-        ) from None
-    except ImportError as error:
-        raise missing_driver(url, error.name or url.drivername) from error
-    if on_sqlite:
-        sqlite.prepare(engine, create=create)
-    return engine
-
-
-def _quiet(engine: Engine, *, owned: bool) -> Engine:
-    """Return an engine in autocommit on the same pool, which shows neither parameters nor rows."""
-    # Set for each use of the caller's connections, once for ours.
-    quiet = engine.execution_options(**{} if owned else {"isolation_level": "AUTOCOMMIT"})
-    quiet.hide_parameters = True
-    quiet.logging_name = LOGGING_NAME
-    quiet.echo = engine.echo  # makes the logger again, under the new name
-    return quiet
-
-
-def _beginning(engine: Engine, statements: tuple[str, ...], *, owned: bool) -> Engine:
-    """Return such an engine whose transactions begin with these statements."""
-    beginning = _quiet(engine, owned=owned)
-
-    def begin(connection: Connection) -> None:
-        for statement in statements:
-            connection.exec_driver_sql(statement)
-
-    event.listen(beginning, "begin", begin)
-    return beginning
+    def _use(self, engines: Engines) -> None:
+        self._engines = engines
+        self._sessions = ThreadSessions(engines.autocommit)
 
 
 @contextmanager
@@ -176,14 +152,6 @@ def _discarding_stale(session: Session) -> Iterator[None]:
         if is_stale(error):
             session.invalidate()
         raise
-
-
-def _shows_no_row(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.DEBUG
-
-
-# hide_parameters hides what goes in; what comes out is logged row by row at level DEBUG.
-logging.getLogger(f"sqlalchemy.engine.Engine.{LOGGING_NAME}").addFilter(_shows_no_row)
 
 
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()

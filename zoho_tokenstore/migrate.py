@@ -142,7 +142,7 @@ def check(database: Database, schema: TokenSchema) -> None:
     Raises:
         MigrationError: They differ, or the database is not at the latest revision.
     """
-    database.read(lambda session: _run(Target(schema, session.connection()), command.check))
+    database.autocommit(lambda session: _run(Target(schema, session.connection()), command.check))
 
 
 def history() -> list[tuple[str, str]]:

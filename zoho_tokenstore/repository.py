@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
+from uuid import uuid4
 
 from sqlalchemy import (
     ColumnElement,
     Result,
     Select,
     Table,
-    Update,
     bindparam,
     delete,
-    func,
     insert,
     or_,
     select,
@@ -23,6 +22,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore.changes import Changes
 from zoho_tokenstore.digests import DIGEST_COLUMNS, digest, row_digests
 from zoho_tokenstore.matching import find_one, rule_of
+from zoho_tokenstore.statements import REFRESHED, keeping_update, refreshing_update, upsert
 from zoho_tokenstore.token import FIELDS, TokenRecord
 
 __all__ = ["BATCH_SIZE", "TokenRepository"]
@@ -36,9 +36,10 @@ class TokenRepository:
 
     Args:
         table: A table made by :func:`zoho_tokenstore.models.token_table`.
+        backend: SQLAlchemy's name of the database.
     """
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, backend: str) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
         self._table = table
         # Columns instead of entities: loading an entity costs more than the query itself.
@@ -50,7 +51,15 @@ class TokenRepository:
         key = table.c.id_digest
         self._first_page = self._select.order_by(key).limit(BATCH_SIZE)
         self._next_page = self._first_page.where(key > bindparam("after"))
-        self._update = _update_keeping(table)
+        self._refresh = refreshing_update(table)
+        self._upsert = upsert(table, backend)
+        self._upsert_returning = (
+            None if self._upsert is None else self._upsert.returning(table.c.id)
+        )
+        self._id_by_identity = select(table.c.id).where(
+            table.c.identity_digest == bindparam("identity_digest")
+        )
+        self._update = keeping_update(table)
         self._vacate = (
             update(table)
             .where(key == bindparam("row_digest"))
@@ -80,6 +89,44 @@ class TokenRepository:
         if after is None:
             return _records(session.execute(self._first_page))
         return _records(session.execute(self._next_page, {"after": digest("id", after)}))
+
+    def refresh(self, session: Session, token: TokenRecord) -> str | None:
+        """Update a token that was read from here and has been refreshed since.
+
+        Its user, client, grant and refresh token are as they were, so whom it belongs to is no
+        question, and no other row can be concerned.
+
+        Returns:
+            The row's id, or ``None`` when nothing was done because it is another case.
+        """
+        if not (token.id and token.user_name and token.client_id):
+            return None
+        values = _values(token) | {"updated_at": datetime.now(UTC)}
+        names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")
+        parameters = {f"new_{name}": values[name] for name in names}
+        updated = session.connection().execute(self._refresh, parameters)
+        return token.id if updated.rowcount else None
+
+    def upsert(self, session: Session, token: TokenRecord) -> str | None:
+        """Insert a token, or update the row of the same user or login, if no other is concerned.
+
+        Returns:
+            The row's id, or ``None`` when nothing was done because it is for :meth:`save`.
+        """
+        if self._upsert is None or self._upsert_returning is None:
+            return None
+        connection = session.connection()
+        now = datetime.now(UTC)
+        row = token if token.id else token._replace(id=uuid4().hex)
+        values = _values(row) | {"created_at": now, "updated_at": now}
+        if connection.dialect.insert_returning:
+            saved = connection.execute(self._upsert_returning, values)
+        elif connection.execute(self._upsert, values).rowcount:
+            saved = connection.execute(self._id_by_identity, values)
+        else:
+            return None
+        key: str | None = saved.scalar()
+        return key
 
     def save(self, session: Session, tokens: Sequence[TokenRecord]) -> list[str]:
         """Insert or update the rows that the tokens speak of; return their ids, in order.
@@ -143,17 +190,6 @@ class TokenRepository:
         session.execute(delete(self._table).where(self._table.c.id_digest.in_(digests)))
 
 
-def _update_keeping(table: Table) -> Update:
-    """Build the update of one row in which an absent value keeps what is stored."""
-    kept = [name for name in _VALUES if name not in ("id", "id_digest", "identity_digest")]
-    values: dict[str, Any] = {
-        name: func.coalesce(bindparam(f"new_{name}", type_=table.c[name].type), table.c[name])
-        for name in kept
-    }
-    values |= {name: bindparam(f"new_{name}") for name in ("identity_digest", "updated_at")}
-    return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
-
-
 def _new_values(stored: TokenRecord, row: TokenRecord) -> dict[str, Any]:
     """Return the parameters that turn the stored row into the new one, what stays as ``None``."""
     before, after = _values(stored), _values(row)
@@ -176,6 +212,3 @@ def _values(row: TokenRecord) -> dict[str, Any]:
 
 def _records(result: Result[Any]) -> list[TokenRecord]:
     return [TokenRecord._make(row) for row in result]
-
-
-_VALUES: Final = (*FIELDS, *DIGEST_COLUMNS.values(), "identity_digest")

@@ -24,7 +24,8 @@ class ThreadSessions:
         """Open nothing yet."""
         self._engine = engine
         self._lock = threading.Lock()
-        self._start()
+        self._own = threading.local()
+        self._all: weakref.WeakSet[Session] = weakref.WeakSet()
 
     def get(self) -> Session:
         """Return the session of the calling thread."""
@@ -41,13 +42,6 @@ class ThreadSessions:
             for session in self._all:
                 session.close()
 
-    def abandon(self) -> object:
-        """Start anew without closing anything, and return what must be kept alive for that."""
-        abandoned = (self._own, list(self._all))
-        self._lock = threading.Lock()
-        self._start()
-        return abandoned
-
-    def _start(self) -> None:
-        self._own = threading.local()
-        self._all: weakref.WeakSet[Session] = weakref.WeakSet()
+    def all(self) -> list[Session]:
+        """Return the sessions of all threads, for whoever must keep them from being closed."""
+        return list(self._all)

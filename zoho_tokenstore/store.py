@@ -55,7 +55,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         super().__init__(missing_id=missing_id)
         self._schema = TokenSchema(table, schema)
         self._database = Database(database, create=create)
-        self._tokens = TokenRepository(self._schema.table)
+        self._tokens = TokenRepository(self._schema.table, self._database.url.get_backend_name())
         self._create = create
         self._ready = False
         self._setting_up = threading.Lock()
@@ -98,11 +98,19 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _find(self, token: TokenRecord) -> TokenRecord | None:
         self._prepare()
-        return self._database.read(lambda session: self._tokens.find(session, token))
+        return self._database.autocommit(lambda session: self._tokens.find(session, token))
 
     def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
         self._prepare()
+        if len(tokens) == 1 and (key := self._save_alone(tokens[0])):
+            return [key]
         return self._database.write(lambda session: self._tokens.save(session, tokens))
+
+    def _save_alone(self, token: TokenRecord) -> str | None:
+        """Save a token with one statement, which most are; return its id, or ``None``."""
+        return self._database.autocommit(
+            lambda session: self._tokens.refresh(session, token)
+        ) or self._database.write_one(lambda session: self._tokens.upsert(session, token))
 
     def _delete(self, key: str) -> None:
         self._prepare()
@@ -120,14 +128,14 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             page = self._page(page[-1].id)
 
     def _page(self, after: str | None) -> list[TokenRecord]:
-        return self._database.read(lambda session: self._tokens.page(session, after))
+        return self._database.autocommit(lambda session: self._tokens.page(session, after))
 
     def _prepare(self) -> None:
         """Check the schema once, and set up an empty database."""
         if self._ready:
             return
         with self._setting_up:
-            if not self._database.read(
+            if not self._database.autocommit(
                 lambda session: self._schema.ready(session.connection(), create=self._create)
             ):
                 from zoho_tokenstore import migrate  # noqa: PLC0415 - Alembic, rarely needed

@@ -2,6 +2,8 @@
 
 import os
 
+from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
+
 from support import known, login, make_token, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
 
@@ -20,6 +22,15 @@ def save_nameless(url: str, user: str | None) -> str:
         token = login(user, refresh_token="same", grant_token="same")
         store.save_token(token)
         return token.get_id()
+
+
+def save_with_id(url: str, user: str) -> str:
+    with SQLAlchemyTokenStore(url) as store:
+        try:
+            store.save_token(login(user, id="mine"))
+        except SDKException as error:
+            return type(error.cause).__name__
+        return user
 
 
 def save_many(url: str, name: int) -> int:
@@ -67,6 +78,15 @@ def test_a_login_saved_with_and_without_its_user_is_one_row(crowd, url):
     assert row["user_name"] == "alice"
 
 
+def test_one_id_chosen_by_many_users_belongs_to_the_first(crowd, url):
+    users = [f"user {number}" for number in range(CROWD)]
+    results = crowd.run(save_with_id, [(url, user) for user in users])
+    with SQLAlchemyTokenStore(url) as store:
+        (row,) = stored(store)
+    assert sorted(results) == sorted([row["user_name"], *["IdConflictError"] * (CROWD - 1)])
+    assert row["refresh_token"] == f"1000.refresh.{row['user_name']}"
+
+
 def test_readers_and_writers_of_the_same_rows_never_fail(crowd, url):
     assert crowd.run(save_many, [(url, n) for n in range(CROWD)]) == list(range(CROWD))
     with SQLAlchemyTokenStore(url) as store:
@@ -80,7 +100,7 @@ def test_a_store_survives_a_fork(url):
         if child == 0:  # pragma: no cover - the child's coverage is not written
             code = 1
             try:
-                inherited = store._database._reader.pool.checkedin()
+                inherited = store._database._engines.autocommit.pool.checkedin()
                 store.save_token(login("bob"))
                 assert known(store.find_token(make_token("alice")))
                 code = inherited

@@ -50,7 +50,7 @@ def test_no_connection_stays_checked_out(sql_store):
 
     at_once(work)
     gc.collect()
-    assert sql_store._database._reader.pool.checkedout() == 0, "the threads have ended"
+    assert sql_store._database._engines.autocommit.pool.checkedout() == 0, "the threads have ended"
 
 
 def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
@@ -63,22 +63,32 @@ def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
     engine.dispose()
 
 
-def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(url, monkeypatch):
+@pytest.mark.parametrize("others", [0, 1], ids=["one token", "a batch"])
+@pytest.mark.parametrize("step", ["upsert", "_related"])
+def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(
+    url, monkeypatch, others, step
+):
     with SQLAlchemyTokenStore(url) as store:
         store.get_tokens()
-        both_have_read = threading.Barrier(2)
-        write = TokenRepository._write
+        both_are_there = threading.Barrier(2)
+        original = getattr(TokenRepository, step)
 
-        def write_when_both_have_read(*arguments):
-            with suppress(threading.BrokenBarrierError):  # where the second has to wait to read
-                both_have_read.wait(1)
-            write(*arguments)
+        def wait_for_the_other(*arguments):
+            result = original(*arguments)
+            with suppress(threading.BrokenBarrierError):  # where the second has to wait
+                both_are_there.wait(1)
+            return result
 
-        monkeypatch.setattr(TokenRepository, "_write", write_when_both_have_read)
+        monkeypatch.setattr(TokenRepository, step, wait_for_the_other)
         users = ("alice", None)
-        at_once(lambda n: store.save_token(login(users[n], refresh_token="same")), 2)
+
+        def save(number):
+            tokens = [login(f"other {number}") for _ in range(others)]
+            store.save_tokens([*tokens, login(users[number], refresh_token="same")])
+
+        at_once(save, 2)
         monkeypatch.undo()
-        (row,) = stored(store)
+        (row,) = (row for row in stored(store) if row["refresh_token"] == "same")
         assert row["user_name"] == "alice"
 
 

@@ -151,7 +151,7 @@ def test_commits_are_durable_and_readers_do_not_block(sql_store):
             for name in ("journal_mode", "synchronous", "busy_timeout")
         ]
 
-    assert sql_store._database.read(pragmas) == ["wal", 2, 30_000]
+    assert sql_store._database.autocommit(pragmas) == ["wal", 2, 30_000]
 
 
 def save_for_ever(url: str, acknowledged: Path) -> None:
@@ -173,7 +173,7 @@ def test_what_was_acknowledged_survives_kill_9_in_the_middle_of_saves(crowd, tmp
             os.kill(writer.pid, signal.SIGKILL)
             writer.join()
     with SQLAlchemyTokenStore(sqlite_url) as store:
-        assert store._database.read(
+        assert store._database.autocommit(
             lambda session: session.scalar(text("PRAGMA integrity_check"))
         ) == ("ok")
         rows = {row["user_name"]: row for row in stored(store)}
@@ -199,7 +199,7 @@ def test_a_transaction_that_fails_stores_nothing_of_itself(sql_store, monkeypatc
 
     monkeypatch.setattr(repository, "_write", fail_after_writing)
     with pytest.raises(KeyboardInterrupt):
-        sql_store.save_token(login("alice", access_token="half"))
+        sql_store.save_tokens([login("alice", access_token="half"), login("bob")])
     monkeypatch.undo()
     assert stored(sql_store) == before
     sql_store.save_token(login("alice", access_token="whole"))

@@ -42,8 +42,12 @@ def execute(database, *statements):
     database.write(work)
 
 
+def read(database, work):
+    return database.autocommit(lambda session: work(session.connection()))
+
+
 def tables(database):
-    return set(database.read(lambda session: inspect(session.connection()).get_table_names()))
+    return set(read(database, lambda connection: inspect(connection).get_table_names()))
 
 
 def test_the_known_revisions_are_those_in_the_folder():
@@ -56,7 +60,9 @@ def test_the_known_revisions_are_those_in_the_folder():
 def test_up_down_up_leaves_no_drift_at_any_step(database):
     for revision in REVISIONS:
         migrate.upgrade(database, SCHEMA, revision)
-        assert database.read(lambda session: SCHEMA.revision(session.connection())) == revision
+        assert (
+            database.autocommit(lambda session: SCHEMA.revision(session.connection())) == revision
+        )
     migrate.check(database, SCHEMA)
     migrate.downgrade(database, SCHEMA, "base")
     assert tables(database) == {"oauthtoken_version"}
@@ -140,7 +146,9 @@ def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, url):
             migrate.downgrade(database, SCHEMA, "base")
         assert len(stored(store)) == 1
     migrate.downgrade(database, SCHEMA, "base", confirmed=True)
-    assert database.read(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
+    assert (
+        database.autocommit(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
+    )
 
 
 def test_a_set_up_that_was_cut_short_is_begun_again(database, url):
@@ -288,9 +296,7 @@ def test_an_attached_sqlite_file_is_a_schema(tmp_path, sqlite_url):
     assert len(stored(store)) == 1
     database = Database(engine)
     migrate.check(database, TokenSchema(namespace="vault"))
-    names = database.read(
-        lambda session: inspect(session.connection()).get_table_names(schema="vault")
-    )
+    names = read(database, lambda connection: inspect(connection).get_table_names(schema="vault"))
     assert set(names) == {"oauthtoken", "oauthtoken_version"}
     assert tables(database) == set()
     engine.dispose()

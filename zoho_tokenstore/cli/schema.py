@@ -136,4 +136,4 @@ def _tell_revision(settings: Settings, database: Database) -> None:
 
 
 def _revision(settings: Settings, database: Database) -> str | None:
-    return database.read(lambda session: settings.token_schema.revision(session.connection()))
+    return database.autocommit(lambda session: settings.token_schema.revision(session.connection()))

@@ -1,0 +1,144 @@
+"""The engines of one database: reads in autocommit, writes and migrations that begin by themselves.
+
+They share one pool. They are engines of our own also on the caller's pool, so that no listener and
+no setting of ours is seen elsewhere.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+
+from zoho_tokenstore import sqlite
+from zoho_tokenstore.backends import backend_of, timeouts_of
+from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.urls import missing_driver
+
+__all__ = ["Engines"]
+
+LOGGING_NAME: Final = "zoho_tokenstore"
+UNFINISHED: Final = "zoho_tokenstore.unfinished"
+"""Marks a connection whose transaction has begun and not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Three engines on one pool.
+
+    Attributes:
+        autocommit: Each statement is a transaction.
+        writer: A transaction's effect is as if it had run alone, or it fails.
+        migrator: A transaction may change the schema.
+    """
+
+    autocommit: Engine
+    writer: Engine
+    migrator: Engine
+
+    @classmethod
+    def of_url(cls, url: URL, *, create: bool) -> Self:
+        """Make the pool of a URL with a driver; nothing is opened yet.
+
+        Args:
+            url: Where to connect.
+            create: Whether a missing SQLite file may be created.
+
+        Raises:
+            ConfigurationError: The driver does not understand the URL.
+            MissingDriverError: The driver is not installed.
+        """
+        on_sqlite = url.get_backend_name() == "sqlite"
+        options = sqlite.engine_options(url) if on_sqlite else {"connect_args": timeouts_of(url)}
+        # A read leaves nothing to roll back, which spares some drivers a round trip or two.
+        # Writers begin within autocommit, and their rollbacks must not be skipped as well.
+        first = _create(url, skip_autocommit_rollback=True, pool_reset_on_return=None, **options)
+        second = _create(url, pool=first.pool)
+        if on_sqlite:
+            sqlite.prepare(first, create=create)
+        backend = backend_of(url)
+        event.listen(first, "connect", _executing(backend.on_connect))
+        event.listen(first, "reset", _roll_back_unfinished)
+        return cls(
+            _quiet(first),
+            _beginning(_quiet(second), backend.begin_write),
+            _beginning(_quiet(second), backend.begin_migration),
+        )
+
+    @classmethod
+    def of_engine(cls, engine: Engine) -> Self:
+        """Use the pool of an engine that the caller keeps."""
+        backend = backend_of(engine.url)
+        # Its connections are put into autocommit for each use, and back.
+        autocommit = {"isolation_level": "AUTOCOMMIT"}
+        return cls(
+            _quiet(engine, **autocommit),
+            _beginning(_quiet(engine, **autocommit), backend.isolate + backend.begin_write),
+            _beginning(_quiet(engine, **autocommit), backend.begin_migration),
+        )
+
+
+def _create(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as create_engine
+    try:
+        return create_engine(url, isolation_level="AUTOCOMMIT", **options)
+    except (ArgumentError, ValueError, TypeError) as error:
+        # From None: the cause may show the URL, and with it the password.
+        raise ConfigurationError(
+            f"the database URL cannot be used with {url.drivername} ({type(error).__name__})"
+        ) from None
+    except ImportError as error:
+        raise missing_driver(url, error.name or url.drivername) from error
+
+
+def _quiet(engine: Engine, **options: str) -> Engine:
+    """Return an engine on the same pool which shows neither parameters nor rows."""
+    quiet = engine.execution_options(**options)
+    quiet.hide_parameters = True
+    quiet.logging_name = LOGGING_NAME
+    quiet.echo = engine.echo  # makes the logger again, under the new name
+    return quiet
+
+
+def _beginning(engine: Engine, statements: tuple[str, ...]) -> Engine:
+    """Make the engine's transactions begin with these statements."""
+
+    def begin(connection: Connection) -> None:
+        connection.info[UNFINISHED] = True
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    def end(connection: Connection) -> None:
+        connection.info.pop(UNFINISHED, None)
+
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "commit", end)
+    event.listen(engine, "rollback", end)
+    return engine
+
+
+def _executing(statements: tuple[str, ...]) -> Callable[[DBAPIConnection, object], None]:
+    def execute(connection: DBAPIConnection, _record: object) -> None:
+        for statement in statements:
+            connection.cursor().execute(statement)
+
+    return execute
+
+
+def _roll_back_unfinished(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolResetState
+) -> None:
+    """Let no transaction that somebody abandoned go back into the pool."""
+    if record.info.pop(UNFINISHED, False):
+        connection.rollback()
+
+
+def _shows_no_row(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+# hide_parameters hides what goes in; what comes out is logged row by row at level DEBUG.
+logging.getLogger(f"sqlalchemy.engine.Engine.{LOGGING_NAME}").addFilter(_shows_no_row)

@@ -1,0 +1,126 @@
+"""The statements that change rows, built once for each table."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    update,
+)
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+
+from zoho_tokenstore.digests import DIGEST_COLUMNS
+
+__all__ = ["REFRESHED", "keeping_update", "refreshing_update", "upsert"]
+
+KEPT: Final = ("id", "id_digest", "identity_digest", "created_at")
+"""The columns of a row that no save changes, but for an identity that gains its user."""
+
+REFRESHED: Final = (
+    *("client_secret", "access_token", "access_digest", "expiry", "redirect_url", "api_domain"),
+    "updated_at",
+)
+"""The columns that say nothing about which login a row is."""
+
+INSERTS_ON_CONFLICT: Final[
+    Mapping[str, Callable[[Table], sqlite.Insert] | Callable[[Table], postgresql.Insert]]
+] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def keeping_update(table: Table) -> Update:
+    """Build the update of the row ``row_digest``; each value is ``new_`` and its column's name.
+
+    Absent values keep what is stored, but the identity is always set.
+    """
+    values = {name: _new_or_stored(table, name) for name in _mutable(table)}
+    values["identity_digest"] = _new(table, "identity_digest")
+    return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
+
+
+def refreshing_update(table: Table) -> Update:
+    """Build the update of a row whose login stays what it is, the rest of it being new.
+
+    It takes ``new_`` values of :data:`REFRESHED` and of ``id_digest``, ``identity_digest``,
+    ``grant_digest`` and ``refresh_digest``, and does nothing when one of these four is not the
+    row's; the last two may be absent.
+    """
+    unchanged = (
+        or_(_new(table, name).is_(None), table.c[name] == _new(table, name))
+        for name in ("grant_digest", "refresh_digest")
+    )
+    return (
+        update(table)
+        .where(table.c.id_digest == _new(table, "id_digest"))
+        .where(table.c.identity_digest == _new(table, "identity_digest"), *unchanged)
+        .values({name: _new_or_stored(table, name) for name in REFRESHED})
+    )
+
+
+def upsert(table: Table, backend: str) -> Insert | None:
+    """Build the statement that inserts a token's row, or updates the row of the same identity.
+
+    It takes a value for every column, and does nothing when any other row shares an id, a user name
+    or a token with this one: which row is meant is then for the rules to say. Absent values keep
+    what is stored.
+
+    Args:
+        table: The token table.
+        backend: SQLAlchemy's name of the database.
+
+    Returns:
+        The statement, ``None`` where it is not known how the database does it.
+    """
+    # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
+    values = select(*(_value(table, column.name) for column in table.columns)).where(
+        *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values())
+    )
+    names = [column.name for column in table.columns]
+    if backend in ("mysql", "mariadb"):
+        duplicate = mysql.insert(table).from_select(names, values)
+        # Any unique key leads here. It is never another row's id: the subquery has looked, and
+        # holds a lock on what it found missing.
+        return duplicate.on_duplicate_key_update(_merged(table, duplicate.inserted))
+    if backend in INSERTS_ON_CONFLICT:
+        conflict = INSERTS_ON_CONFLICT[backend](table).from_select(names, values)
+        return conflict.on_conflict_do_update(
+            index_elements=[table.c.identity_digest], set_=_merged(table, conflict.excluded)
+        )
+    return None
+
+
+def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:
+    other = table.alias()
+    return exists().where(
+        other.c[name] == _value(table, name),
+        other.c.identity_digest != _value(table, "identity_digest"),
+    )
+
+
+def _merged(table: Table, new: Any) -> dict[str, ColumnElement[Any]]:  # noqa: ANN401 - by dialect
+    return {name: func.coalesce(new[name], table.c[name]) for name in _mutable(table)}
+
+
+def _mutable(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.name not in KEPT]
+
+
+def _value(table: Table, name: str) -> BindParameter[Any]:
+    return bindparam(name, type_=table.c[name].type)
+
+
+def _new(table: Table, name: str) -> BindParameter[Any]:
+    # SQLAlchemy keeps the columns' own names for itself in an update.
+    return bindparam(f"new_{name}", type_=table.c[name].type)
+
+
+def _new_or_stored(table: Table, name: str) -> ColumnElement[Any]:
+    return func.coalesce(_new(table, name), table.c[name])
