@@ -1,14 +1,20 @@
 """What saving a batch of tokens does to the rows, worked out before anything is written."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from uuid import uuid4
+from collections.abc import Iterable
+from operator import attrgetter
+from secrets import token_hex
 
 from zoho_tokenstore.digests import DIGEST_COLUMNS
 from zoho_tokenstore.matching import identity, plan_save
 from zoho_tokenstore.token import TokenRecord
 
-__all__ = ["Changes"]
+__all__ = ["Changes", "new_id"]
+
+
+def new_id() -> str:
+    """Return an id that has never been one: 128 random bits in hexadecimal."""
+    return token_hex(16)
 
 
 class Changes:
@@ -47,7 +53,7 @@ class Changes:
             AmbiguousTokenError: More than one row fits.
             IdConflictError: The token's id belongs to another row.
         """
-        plan = plan_save(token, self._related(token), uuid4().hex)
+        plan = plan_save(token, self._related(token), new_id())
         key = plan.row.id or ""
         for other in plan.absorbed:
             self._absorb(other.id or "", into=key)
@@ -89,8 +95,9 @@ class Changes:
             self.deleted.add(key)
 
 
-def _names(row: TokenRecord) -> Iterator[tuple[str, str]]:
-    for field in DIGEST_COLUMNS:
-        value = getattr(row, field)
-        if value is not None:
-            yield field, value
+_named_values = attrgetter(*DIGEST_COLUMNS)
+
+
+def _names(row: TokenRecord) -> list[tuple[str, str]]:
+    values = zip(DIGEST_COLUMNS, _named_values(row), strict=True)
+    return [name for name in values if name[1] is not None]

@@ -4,15 +4,15 @@ Databases compare text by collation (MySQL's default ignores case, accents and t
 limit the length of an indexed column. A digest is compared byte by byte everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeAlias
 
 from zoho_tokenstore.matching import identity
 from zoho_tokenstore.token import TokenRecord
 
-__all__ = ["DIGEST_COLUMNS", "DIGEST_LENGTH", "digest", "row_digests"]
+__all__ = ["DIGEST_COLUMNS", "DIGEST_LENGTH", "FieldDigest", "digest", "row_digests"]
 
 DIGEST_LENGTH: Final = 64
 """Characters: SHA-256 in lower-case hexadecimal."""
@@ -28,6 +28,9 @@ DIGEST_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The column that each field is looked up by."""
 
+FieldDigest: TypeAlias = Callable[[str, str], str]
+"""Digests the value of a field, as :func:`digest` does."""
+
 
 def digest(purpose: str, *values: str) -> str:
     """Return the digest of some values for one purpose; equal only if all of them are.
@@ -40,11 +43,16 @@ def digest(purpose: str, *values: str) -> str:
     return sha256(":".join([purpose, *lengths, *values]).encode()).hexdigest()
 
 
-def row_digests(row: TokenRecord) -> dict[str, str | None]:
-    """Return all digest columns of a row."""
+def row_digests(row: TokenRecord, field_digest: FieldDigest = digest) -> dict[str, str | None]:
+    """Return all digest columns of a row.
+
+    Args:
+        row: The row.
+        field_digest: :func:`digest`, or what remembers its results.
+    """
     digests: dict[str, str | None] = {}
     for field, column in DIGEST_COLUMNS.items():
         value = getattr(row, field)
-        digests[column] = None if value is None else digest(field, value)
+        digests[column] = None if value is None else field_digest(field, value)
     digests["identity_digest"] = digest("identity", *identity(row))
     return digests

@@ -152,6 +152,8 @@ def plan_save(token: TokenRecord, rows: Iterable[TokenRecord], new_id: str) -> S
         IdConflictError: The token's id is the id of another user's or another client's row.
     """
     rows = tuple(rows)
+    if not rows:
+        return SavePlan(token._replace(id=token.id or new_id), None)
     logins = _same_login(token, rows)
     holder = next((row for row in rows if row.id == token.id), None)
     target = (

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
-from uuid import uuid4
 
 from sqlalchemy import (
-    ColumnElement,
     Result,
     Select,
     Table,
@@ -19,16 +18,19 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.changes import Changes
-from zoho_tokenstore.digests import DIGEST_COLUMNS, digest, row_digests
+from zoho_tokenstore.changes import Changes, new_id
+from zoho_tokenstore.digests import DIGEST_COLUMNS, FieldDigest, digest, row_digests
 from zoho_tokenstore.matching import find_one, rule_of
-from zoho_tokenstore.statements import REFRESHED, keeping_update, refreshing_update, upsert
+from zoho_tokenstore.statements import REFRESHED, keeping_update, one_of, refreshing_update, upsert
 from zoho_tokenstore.token import FIELDS, TokenRecord
 
 __all__ = ["BATCH_SIZE", "TokenRepository"]
 
-BATCH_SIZE: Final = 400
-"""Tokens per transaction: with five digests each, still below SQL Server's 2,100 parameters."""
+BATCH_SIZE: Final = 4_000
+"""Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
+
+PAGE_SIZE: Final = 400
+"""Rows per select: looked up by five digests each, still below SQL Server's 2,100 parameters."""
 
 
 class TokenRepository:
@@ -49,8 +51,11 @@ class TokenRepository:
             for field, column in DIGEST_COLUMNS.items()
         }
         key = table.c.id_digest
-        self._first_page = self._select.order_by(key).limit(BATCH_SIZE)
+        self._first_page = self._select.order_by(key).limit(PAGE_SIZE)
         self._next_page = self._first_page.where(key > bindparam("after"))
+        self._related = self._select.where(
+            or_(*(one_of(table.c[name], backend) for name in DIGEST_COLUMNS.values()))
+        )
         self._refresh = refreshing_update(table)
         self._upsert = upsert(table, backend)
         self._upsert_returning = (
@@ -80,7 +85,7 @@ class TokenRepository:
         return find_one(rule, token, rows)
 
     def page(self, session: Session, after: str | None) -> list[TokenRecord]:
-        """Return the next rows in the order of their keys, :data:`BATCH_SIZE` at most.
+        """Return the next rows in the order of their keys, :data:`PAGE_SIZE` at most.
 
         Args:
             session: Where to read.
@@ -117,7 +122,7 @@ class TokenRepository:
             return None
         connection = session.connection()
         now = datetime.now(UTC)
-        row = token if token.id else token._replace(id=uuid4().hex)
+        row = token if token.id else token._replace(id=new_id())
         values = _values(row) | {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = connection.execute(self._upsert_returning, values)
@@ -139,10 +144,15 @@ class TokenRepository:
             AmbiguousTokenError: More than one row fits a token.
             IdConflictError: A token's id belongs to another row.
         """
-        changes = Changes(self._related(session, tokens))
+        digest_once = cache(digest)
+        changes = Changes(
+            row
+            for start in range(0, len(tokens), PAGE_SIZE)
+            for row in self._find_related(session, tokens[start : start + PAGE_SIZE], digest_once)
+        )
         for token in tokens:
             changes.save(token)
-        self._write(session, changes)
+        self._write(session, changes, digest_once)
         return changes.ids
 
     def delete(self, session: Session, key: str) -> None:
@@ -153,17 +163,17 @@ class TokenRepository:
         """Delete every row."""
         session.execute(delete(self._table))
 
-    def _related(self, session: Session, tokens: Sequence[TokenRecord]) -> list[TokenRecord]:
+    def _find_related(
+        self, session: Session, tokens: Sequence[TokenRecord], digest: FieldDigest
+    ) -> list[TokenRecord]:
         """Return the rows that share an id, a user name or a token with one of these."""
-        conditions: list[ColumnElement[bool]] = []
+        digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
             values = {getattr(token, field) for token in tokens} - {None}
-            if values:
-                digests = [digest(field, value) for value in values]
-                conditions.append(self._table.c[column].in_(digests))
-        return _records(session.execute(self._select.where(or_(*conditions))))
+            digests[column] = [digest(field, value) for value in values]
+        return _records(session.execute(self._related, digests))
 
-    def _write(self, session: Session, changes: Changes) -> None:
+    def _write(self, session: Session, changes: Changes, digest: FieldDigest) -> None:
         now = datetime.now(UTC)
         if changes.deleted:
             self._delete(session, changes.deleted)
@@ -175,14 +185,15 @@ class TokenRepository:
             session.execute(
                 self._update,
                 [
-                    _new_values(changes.stored[key], row) | {"new_updated_at": now}
+                    _new_values(changes.stored[key], row, digest) | {"new_updated_at": now}
                     for key, row in changes.updated.items()
                 ],
             )
         if changes.inserted:
             times = {"created_at": now, "updated_at": now}
             session.execute(
-                insert(self._table), [_values(row) | times for row in changes.inserted.values()]
+                insert(self._table),
+                [_values(row, digest) | times for row in changes.inserted.values()],
             )
 
     def _delete(self, session: Session, ids: Iterable[str]) -> None:
@@ -190,9 +201,9 @@ class TokenRepository:
         session.execute(delete(self._table).where(self._table.c.id_digest.in_(digests)))
 
 
-def _new_values(stored: TokenRecord, row: TokenRecord) -> dict[str, Any]:
+def _new_values(stored: TokenRecord, row: TokenRecord, digest: FieldDigest) -> dict[str, Any]:
     """Return the parameters that turn the stored row into the new one, what stays as ``None``."""
-    before, after = _values(stored), _values(row)
+    before, after = _values(stored, digest), _values(row, digest)
     changed = {
         f"new_{name}": value if value != before[name] else None for name, value in after.items()
     }
@@ -206,8 +217,8 @@ def _vacated(key: str) -> dict[str, str]:
     return {"row_digest": digest("id", key), "vacated": digest("vacated", key)}
 
 
-def _values(row: TokenRecord) -> dict[str, Any]:
-    return row._asdict() | row_digests(row)
+def _values(row: TokenRecord, field_digest: FieldDigest = digest) -> dict[str, Any]:
+    return row._asdict() | row_digests(row, field_digest)
 
 
 def _records(result: Result[Any]) -> list[TokenRecord]:

@@ -4,11 +4,14 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import (
+    ARRAY,
     BindParameter,
+    Column,
     ColumnElement,
     Insert,
     Table,
     Update,
+    any_,
     bindparam,
     exists,
     func,
@@ -20,7 +23,7 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from zoho_tokenstore.digests import DIGEST_COLUMNS
 
-__all__ = ["REFRESHED", "keeping_update", "refreshing_update", "upsert"]
+__all__ = ["REFRESHED", "keeping_update", "one_of", "refreshing_update", "upsert"]
 
 KEPT: Final = ("id", "id_digest", "identity_digest", "created_at")
 """The columns of a row that no save changes, but for an identity that gains its user."""
@@ -34,6 +37,14 @@ REFRESHED: Final = (
 INSERTS_ON_CONFLICT: Final[
     Mapping[str, Callable[[Table], sqlite.Insert] | Callable[[Table], postgresql.Insert]]
 ] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+def one_of(column: Column[Any], backend: str) -> ColumnElement[bool]:
+    """Build the condition that a column has one of the values in the parameter of its name."""
+    if backend == "postgresql":
+        # One array instead of hundreds of parameters: twice as fast to send and to plan.
+        return column == any_(bindparam(column.name, type_=ARRAY(column.type)))
+    return column.in_(bindparam(column.name, type_=column.type, expanding=True))
 
 
 def keeping_update(table: Table) -> Update:

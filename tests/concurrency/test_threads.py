@@ -64,7 +64,7 @@ def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["one token", "a batch"])
-@pytest.mark.parametrize("step", ["upsert", "_related"])
+@pytest.mark.parametrize("step", ["upsert", "_find_related"])
 def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(
     url, monkeypatch, others, step
 ):

@@ -193,8 +193,8 @@ def test_a_transaction_that_fails_stores_nothing_of_itself(sql_store, monkeypatc
     repository = sql_store._tokens
     write = repository._write
 
-    def fail_after_writing(session, changes):
-        write(session, changes)
+    def fail_after_writing(*arguments):
+        write(*arguments)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(repository, "_write", fail_after_writing)

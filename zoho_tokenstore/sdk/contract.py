@@ -154,7 +154,7 @@ class SDKTokenStore(ABC):
         self._delete_all()
 
     def save_tokens(self, tokens: Iterable[Any]) -> None:
-        """Store many tokens as :meth:`save_token` does, a transaction for every 400 of them.
+        """Store many tokens as :meth:`save_token` does, a transaction for every 4,000 of them.
 
         Args:
             tokens: Tokens of the SDK; an iterator is read batch by batch.
