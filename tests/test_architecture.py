@@ -28,6 +28,7 @@ LAYERS = (
     "backends",
     "urls",
     "sqlite",
+    "postgresql",
     "faults",
     "retry",
     "sessions",

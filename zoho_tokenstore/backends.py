@@ -67,17 +67,17 @@ BACKENDS: Final[Mapping[str, Backend]] = MappingProxyType(
 )
 
 
+# tcp_user_timeout in milliseconds: without it a lost packet is waited for by the kernel's own
+# measure, a quarter of an hour.
+_POSTGRESQL_TIMEOUTS: Final = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 _MYSQL_TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
 TIMEOUTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
     {
-        # tcp_user_timeout in milliseconds: without it a lost packet is waited for by the kernel's
-        # own measure, a quarter of an hour.
-        "postgresql+psycopg": {"connect_timeout": 10, "tcp_user_timeout": 30_000},
-        "postgresql+psycopg2": {"connect_timeout": 10, "tcp_user_timeout": 30_000},
-        "mysql+pymysql": _MYSQL_TIMEOUTS,
-        "mariadb+pymysql": _MYSQL_TIMEOUTS,
-        "mysql+mysqldb": _MYSQL_TIMEOUTS,
-        "mariadb+mysqldb": _MYSQL_TIMEOUTS,
+        "psycopg": _POSTGRESQL_TIMEOUTS | {"read_timeout": 30},
+        "psycopg2": _POSTGRESQL_TIMEOUTS,
+        "pymysql": _MYSQL_TIMEOUTS,
+        "mysqldb": _MYSQL_TIMEOUTS,
+        "mysqlconnector": {"connection_timeout": 10, "read_timeout": 30, "write_timeout": 30},
     }
 )
 """Seconds, unless said otherwise, by SQLAlchemy's name of the driver."""
@@ -85,7 +85,7 @@ TIMEOUTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
 
 def timeouts_of(url: URL) -> dict[str, int]:
     """Return the driver's arguments that bound a call, but for those that the URL sets itself."""
-    defaults = TIMEOUTS.get(url.drivername, {})
+    defaults = TIMEOUTS.get(url.drivername.partition("+")[2], {})
     return {name: value for name, value in defaults.items() if name not in url.query}
 
 

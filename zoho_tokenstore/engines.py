@@ -14,7 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
-from zoho_tokenstore import sqlite
+from zoho_tokenstore import postgresql, sqlite
 from zoho_tokenstore.backends import backend_of, timeouts_of
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.urls import missing_driver
@@ -60,6 +60,7 @@ class Engines:
         second = _create(url, pool=first.pool)
         if on_sqlite:
             sqlite.prepare(first, create=create)
+        postgresql.prepare(first)
         backend = backend_of(url)
         event.listen(first, "connect", _executing(backend.on_connect))
         event.listen(first, "reset", _roll_back_unfinished)
@@ -112,7 +113,8 @@ def _beginning(engine: Engine, statements: tuple[str, ...]) -> Engine:
             connection.exec_driver_sql(statement)
 
     def end(connection: Connection) -> None:
-        connection.info.pop(UNFINISHED, None)
+        if not connection.invalidated:
+            connection.info.pop(UNFINISHED, None)
 
     event.listen(engine, "begin", begin)
     event.listen(engine, "commit", end)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 from support import LOGIN, login, make_token, sdk_error, stored
-from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore import SQLAlchemyTokenStore, retry
 from zoho_tokenstore.backends import timeouts_of
 from zoho_tokenstore.config import Settings
 from zoho_tokenstore.errors import (
@@ -73,10 +73,12 @@ def test_a_url_without_driver_gets_one_that_is_installed(written, driver):
 
 
 @pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
-def test_a_server_that_never_answers_is_given_up(driver):
+def test_a_server_that_never_answers_is_given_up(driver, monkeypatch):
+    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        store = SQLAlchemyTokenStore(f"{driver}://u@127.0.0.1:{port}/d?connect_timeout=1")
+        timeouts = "connect_timeout=1&read_timeout=1"
+        store = SQLAlchemyTokenStore(f"{driver}://u@127.0.0.1:{port}/d?{timeouts}")
         with sdk_error(DatabaseUnavailableError):
             store.find_token(make_token("alice"))
 
@@ -85,6 +87,7 @@ def test_timeouts_have_defaults_that_the_url_changes():
     assert timeouts_of(make_url("postgresql+psycopg://h/d")) == {
         "connect_timeout": 10,
         "tcp_user_timeout": 30_000,
+        "read_timeout": 30,
     }
     assert timeouts_of(make_url("mysql+pymysql://h/d?read_timeout=5")) == {
         "connect_timeout": 10,
