@@ -53,7 +53,7 @@ class FaultProxy:
             self._open.clear()
 
     def cut_before(self, number: int) -> None:
-        """Reset the connection that sends the n-th request from now on; the server never sees it."""
+        """Reset the connection that sends the n-th request from now on, unseen by the server."""
         self._requests_left, self._loses_reply = number, False
 
     def lose_reply_to(self, number: int) -> None:
