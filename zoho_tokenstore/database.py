@@ -68,7 +68,7 @@ class Database:
             raise translate(error, self.url) from error
         finally:
             if not keep:
-                session.close()
+                _give_back(session)
         return result
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -141,6 +141,13 @@ class Database:
     def _use(self, engines: Engines) -> None:
         self._engines = engines
         self._sessions = ThreadSessions(engines.autocommit)
+
+
+def _give_back(session: Session) -> None:
+    try:
+        session.close()
+    except DBAPIError:  # the connection has died since: whoever is next gets another
+        session.invalidate()
 
 
 @contextmanager

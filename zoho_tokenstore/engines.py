@@ -22,6 +22,8 @@ from zoho_tokenstore.urls import missing_driver
 __all__ = ["Engines"]
 
 LOGGING_NAME: Final = "zoho_tokenstore"
+ROLLBACK_SKIPPED: Final = ("+pymysql", "+mysqldb")
+"""Drivers that always ask the server to roll back, and know by themselves that it need not."""
 UNFINISHED: Final = "zoho_tokenstore.unfinished"
 """Marks a connection whose transaction has begun and not ended."""
 
@@ -53,10 +55,13 @@ class Engines:
             MissingDriverError: The driver is not installed.
         """
         on_sqlite = url.get_backend_name() == "sqlite"
-        options = sqlite.engine_options(url) if on_sqlite else {"connect_args": timeouts_of(url)}
-        # A read leaves nothing to roll back, which spares some drivers a round trip or two.
+        options: dict[str, Any] = {"connect_args": timeouts_of(url)}
+        if on_sqlite:
+            options = sqlite.engine_options(url)
+        # A read leaves nothing to roll back, so some drivers are spared a round trip or two.
         # Writers begin within autocommit, and their rollbacks must not be skipped as well.
-        first = _create(url, skip_autocommit_rollback=True, pool_reset_on_return=None, **options)
+        options["skip_autocommit_rollback"] = url.drivername.endswith(ROLLBACK_SKIPPED)
+        first = _create(url, pool_reset_on_return=None, **options)
         second = _create(url, pool=first.pool)
         if on_sqlite:
             sqlite.prepare(first, create=create)

@@ -68,6 +68,9 @@ STALE: Final = frozenset(
 )
 """After these the connection is of no use, though SQLAlchemy does not always say so."""
 
+UNNUMBERED: Final = -1
+"""mysql-connector's own errors: operational ones are of connections that it knows to be dead."""
+
 
 def is_transient(error: DBAPIError) -> bool:
     """Tell whether the whole transaction can be tried again at once.
@@ -80,7 +83,10 @@ def is_transient(error: DBAPIError) -> bool:
 
 def is_stale(error: DBAPIError) -> bool:
     """Tell whether the connection has to be thrown away."""
-    return error.connection_invalidated or code_of(error) in STALE
+    code = code_of(error)
+    if code == UNNUMBERED:
+        return isinstance(error, OperationalError)
+    return error.connection_invalidated or code in STALE
 
 
 def code_of(error: DBAPIError) -> str | int | None:

@@ -1,4 +1,4 @@
-"""Many processes doing everything at once: the table is what some order of it, one by one, leaves."""
+"""Many processes do everything at once; what they leave is what some order, one by one, would."""
 
 import random
 import time

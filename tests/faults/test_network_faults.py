@@ -6,14 +6,15 @@ import pytest
 from sqlalchemy import make_url
 
 from proxy import proxied
+from servers import DRIVERS, KINDS
 from support import login, make_token, record, sdk_error, stored
 from zoho_tokenstore import SQLAlchemyTokenStore, retry
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
 
-@pytest.fixture
-def proxy_and_url(server_url):
-    with proxied(server_url) as (proxy, url):
+@pytest.fixture(params=(*KINDS, *DRIVERS))
+def proxy_and_url(request, open_database):
+    with proxied(open_database(request.param)) as (proxy, url):
         yield proxy, url
 
 

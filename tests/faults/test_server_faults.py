@@ -12,11 +12,15 @@ from support import login, make_token, sdk_error, stored, wait_until
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
+KILL = (
+    "SELECT CONCAT('KILL ', id) FROM information_schema.processlist"
+    " WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+)
 DISCONNECT = {
     "postgresql": "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
     " WHERE datname = current_database() AND pid <> pg_backend_pid()",
-    "mariadb": "SELECT CONCAT('KILL ', id) FROM information_schema.processlist"
-    " WHERE db = DATABASE() AND id <> CONNECTION_ID()",
+    "mariadb": KILL,
+    "mysql": KILL,
 }
 
 

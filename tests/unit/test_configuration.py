@@ -91,8 +91,11 @@ def test_timeouts_have_defaults_that_the_url_changes():
     }
     assert timeouts_of(make_url("mysql+pymysql://h/d?read_timeout=5")) == {
         "connect_timeout": 10,
+        "read_timeout": 5,
         "write_timeout": 30,
     }
+    with pytest.raises(ConfigurationError, match="read_timeout"):
+        SQLAlchemyTokenStore("postgresql+psycopg://h/d?read_timeout=soon")
     assert timeouts_of(make_url("mssql+pyodbc://h/d")) == {}
 
 
