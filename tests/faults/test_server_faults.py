@@ -1,14 +1,12 @@
 """Servers that are killed, restarted or drop connections: what was acknowledged stays, once."""
 
-import threading
 import time
 
 import pytest
 from sqlalchemy import text
-from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 
 from servers import KINDS, UnavailableError
-from support import login, make_token, sdk_error, stored, wait_until
+from support import Writers, login, make_token, sdk_error, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
@@ -83,35 +81,12 @@ def test_a_server_that_is_down_is_an_error_at_once_and_the_next_call_works(own_s
 
 def test_what_was_acknowledged_survives_kill_9_of_the_server(own_server):
     server, url = own_server
-    acknowledged: list[tuple[str, str]] = []
-    ended = threading.Event()
-
-    def save_for_ever(name: int) -> None:
-        number = 0
-        while not ended.is_set():
-            token = login(f"user {name}.{number}")
-            try:
-                store.save_token(token)
-            except SDKException:
-                time.sleep(0.05)
-                continue  # the same token again, as an application would
-            acknowledged.append((f"user {name}.{number}", token.get_id()))
-            number += 1
-
     with SQLAlchemyTokenStore(url) as store:
         store.get_tokens()
-        writers = [threading.Thread(target=save_for_ever, args=(name,)) for name in range(4)]
-        for writer in writers:
-            writer.start()
-        for round_ in range(1, 3):
-            wait_until(lambda: len(acknowledged) >= 60 * round_)  # noqa: B023 - called at once
-            server.kill()
-            server.start_again()
-        before = len(acknowledged)
-        wait_until(lambda: len(acknowledged) >= before + 40)
-        ended.set()
-        for writer in writers:
-            writer.join()
-        rows = [(row["user_name"], row["id"]) for row in stored(store)]
-    assert len(rows) == len(set(rows)) == len({name for name, _ in rows})
-    assert set(acknowledged) <= set(rows)
+        with Writers([store] * 4) as writers:
+            for _ in range(2):
+                writers.wait_for(60)
+                server.kill()
+                server.start_again()
+            writers.wait_for(40)
+        writers.assert_nothing_is_lost(store)
