@@ -61,11 +61,13 @@ class Target:
     def configure(self, configure: Callable[..., None]) -> None:
         """Tell Alembic the tables' names and what to compare with, by ``context.configure``."""
         where: dict[str, Any] = {"connection": self.connection}
-        if self.connection is None:
+        if self.url is not None:
             where = {
                 "url": self.url,
                 "literal_binds": True,
                 "dialect_opts": {"paramstyle": "named"},
+                # Oracle would return the key into a variable that no script has.
+                "version_table_pk": self.url.get_backend_name() != "oracle",
             }
         configure(
             **where,

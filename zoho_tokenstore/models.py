@@ -4,7 +4,17 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, DateTime, Dialect, MetaData, String, Table, UnicodeText
+from sqlalchemy import (
+    TIMESTAMP,
+    BigInteger,
+    DateTime,
+    Dialect,
+    MetaData,
+    String,
+    Table,
+    UnicodeText,
+)
+from sqlalchemy.dialects.mssql import NVARCHAR
 from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
@@ -33,9 +43,11 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Ask MySQL for microseconds: its DATETIME has whole seconds unless told."""
+        """Ask for microseconds where the usual type has whole seconds unless told."""
         if dialect.name in MYSQL_DIALECTS:
             return dialect.type_descriptor(DATETIME(fsp=6))
+        if dialect.name == "oracle":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
         return dialect.type_descriptor(self.impl_instance)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -52,6 +64,9 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+LongText: Final = UnicodeText().with_variant(NVARCHAR(), "mssql")  # NTEXT is on its way out
+
+
 class TokenColumns:
     """The columns of a token table, under whatever name and schema the table has.
 
@@ -61,16 +76,16 @@ class TokenColumns:
     """
 
     id_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
-    id: Mapped[str] = mapped_column(UnicodeText)
-    user_name: Mapped[str | None] = mapped_column(UnicodeText)
-    client_id: Mapped[str | None] = mapped_column(UnicodeText)
-    client_secret: Mapped[str | None] = mapped_column(UnicodeText)
-    refresh_token: Mapped[str | None] = mapped_column(UnicodeText)
-    access_token: Mapped[str | None] = mapped_column(UnicodeText)
-    grant_token: Mapped[str | None] = mapped_column(UnicodeText)
+    id: Mapped[str] = mapped_column(LongText)
+    user_name: Mapped[str | None] = mapped_column(LongText)
+    client_id: Mapped[str | None] = mapped_column(LongText)
+    client_secret: Mapped[str | None] = mapped_column(LongText)
+    refresh_token: Mapped[str | None] = mapped_column(LongText)
+    access_token: Mapped[str | None] = mapped_column(LongText)
+    grant_token: Mapped[str | None] = mapped_column(LongText)
     expiry: Mapped[int | None] = mapped_column(BigInteger)
-    redirect_url: Mapped[str | None] = mapped_column(UnicodeText)
-    api_domain: Mapped[str | None] = mapped_column(UnicodeText)
+    redirect_url: Mapped[str | None] = mapped_column(LongText)
+    api_domain: Mapped[str | None] = mapped_column(LongText)
     identity_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), unique=True)
     user_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
     access_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)

@@ -6,6 +6,7 @@ Revises: none
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects.mssql import NVARCHAR
 from sqlalchemy.dialects.mysql import DATETIME
 
 revision = "0001"
@@ -20,20 +21,25 @@ def upgrade() -> None:
     """Create the table, its unique key and the indexes that lookups use."""
     table, schema = _target()
     digest = sa.String(64)
-    moment = sa.DateTime(timezone=True).with_variant(DATETIME(fsp=6), "mysql", "mariadb")
+    moment = (
+        sa.DateTime(timezone=True)
+        .with_variant(DATETIME(fsp=6), "mysql", "mariadb")
+        .with_variant(sa.TIMESTAMP(timezone=True), "oracle")
+    )
+    text = sa.UnicodeText().with_variant(NVARCHAR(), "mssql")
     op.create_table(
         table,
         sa.Column("id_digest", digest, nullable=False),
-        sa.Column("id", sa.UnicodeText(), nullable=False),
-        sa.Column("user_name", sa.UnicodeText()),
-        sa.Column("client_id", sa.UnicodeText()),
-        sa.Column("client_secret", sa.UnicodeText()),
-        sa.Column("refresh_token", sa.UnicodeText()),
-        sa.Column("access_token", sa.UnicodeText()),
-        sa.Column("grant_token", sa.UnicodeText()),
+        sa.Column("id", text, nullable=False),
+        sa.Column("user_name", text),
+        sa.Column("client_id", text),
+        sa.Column("client_secret", text),
+        sa.Column("refresh_token", text),
+        sa.Column("access_token", text),
+        sa.Column("grant_token", text),
         sa.Column("expiry", sa.BigInteger()),
-        sa.Column("redirect_url", sa.UnicodeText()),
-        sa.Column("api_domain", sa.UnicodeText()),
+        sa.Column("redirect_url", text),
+        sa.Column("api_domain", text),
         sa.Column("identity_digest", digest, nullable=False),
         *(sa.Column(name, digest) for name in LOOKED_UP),
         sa.Column("created_at", moment, nullable=False),

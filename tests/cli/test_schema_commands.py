@@ -76,15 +76,37 @@ def test_history_needs_no_database():
 
 @pytest.mark.parametrize(
     "url",
-    ["sqlite:///x.db", "postgresql+psycopg2://h/d", "mysql+mysqldb://h/d", "mssql+pyodbc://h/d"],
+    [
+        "sqlite:///x.db",
+        "postgresql+psycopg2://h/d",
+        "mysql+mysqldb://h/d",
+        "mssql+pyodbc://h/d",
+        "oracle+oracledb://h/d",
+    ],
 )
 def test_sql_is_printed_without_driver_and_without_database(url):
     up = run("upgrade", "--sql", "--table", "mine", "--url", url)
     assert up.returncode == 0, up.stderr
     assert "CREATE TABLE mine (" in up.stdout
     assert "mine_version" in up.stdout
+    assert ":" not in re.sub(r"'[^']*'", "", up.stdout), "a script has no parameters"
     down = run("downgrade", "base", "--sql", "--table", "mine", "--url", url)
     assert "DROP TABLE mine" in down.stdout
+
+
+@pytest.mark.parametrize(
+    ("url", "text", "moment"),
+    [
+        ("postgresql+psycopg2://h/d", "TEXT", "TIMESTAMP WITH TIME ZONE"),
+        ("mysql+mysqldb://h/d", "TEXT", "DATETIME(6)"),
+        ("mssql+pyodbc://h/d", "NVARCHAR(max)", "DATETIMEOFFSET"),
+        ("oracle+oracledb://h/d", "CLOB", "TIMESTAMP WITH TIME ZONE"),
+    ],
+)
+def test_every_database_keeps_all_of_unicode_and_microseconds(url, text, moment):
+    script = run("upgrade", "--sql", "--url", url).stdout
+    assert f"user_name {text}" in script
+    assert f"created_at {moment} NOT NULL" in script
 
 
 def test_version_and_help():
