@@ -36,7 +36,7 @@ class Server(ABC):
     """The environment variable that names an existing server."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
+        self.folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self.admin_url = make_url(os.environ[self.variable]) if self.is_given else self._start_new()
 
@@ -62,8 +62,8 @@ class Server(ABC):
         if self._process is not None:
             self._process.send_signal(self.stop_signal)
             self._process.wait()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        if self.folder is not None:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
         """End the server and all its processes with SIGKILL, as a power cut would."""
@@ -99,7 +99,7 @@ class Server(ABC):
         return "nobody" if os.geteuid() == 0 else None
 
     def _start_new(self) -> URL:
-        self._folder = folder = Path(tempfile.mkdtemp(prefix="tokens-server-"))
+        self.folder = folder = Path(tempfile.mkdtemp(prefix="tokens-server-"))
         port = free_port()
         if self.owner():
             shutil.chown(folder, self.owner())
@@ -107,8 +107,8 @@ class Server(ABC):
         return self._serve(self._url(port))
 
     def _serve(self, url: URL) -> URL:
-        assert self._folder is not None
-        folder = self._folder
+        assert self.folder is not None
+        folder = self.folder
         with (folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, user=self.owner(), start_new_session=True

@@ -29,6 +29,7 @@ LAYERS = (
     "urls",
     "sqlite",
     "postgresql",
+    "tls",
     "faults",
     "retry",
     "sessions",

@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 from zoho_tokenstore import postgresql, sqlite
 from zoho_tokenstore.backends import backend_of, timeouts_of
 from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.tls import warn_if_unencrypted
 from zoho_tokenstore.urls import missing_driver
 
 __all__ = ["Engines"]
@@ -66,6 +67,7 @@ class Engines:
         if on_sqlite:
             sqlite.prepare(first, create=create)
         postgresql.prepare(first)
+        warn_if_unencrypted(first)
         backend = backend_of(url)
         event.listen(first, "connect", _executing(backend.on_connect))
         event.listen(first, "reset", _roll_back_unfinished)

@@ -28,8 +28,13 @@ __all__ = [
     "SchemaOlderError",
     "TokenStoreError",
     "TokenTypeError",
+    "UnencryptedConnectionWarning",
     "UnknownIdError",
 ]
+
+
+class UnencryptedConnectionWarning(UserWarning):
+    """The database is on another host, and what is sent there is not encrypted."""
 
 
 class TokenStoreError(Exception):
