@@ -50,7 +50,7 @@ def away(monkeypatch):
     return AWAY
 
 
-def use(url, look=lambda connection: None):
+def use(url, look=id):
     """Use a database by its URL as text, and look at a connection of the store's."""
     with SQLAlchemyTokenStore(url.render_as_string(hide_password=False)) as store:
         store.save_token(login("alice"))
