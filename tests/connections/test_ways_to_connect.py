@@ -1,10 +1,12 @@
 """URLs as people have them: sockets, passwords, TLS, and a warning where that is missing."""
 
+import re
 import shutil
 import socket
+from pathlib import Path
 
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import create_engine, make_url
 
 from support import login, make_token, sdk_error
 from zoho_tokenstore import SQLAlchemyTokenStore
@@ -12,6 +14,7 @@ from zoho_tokenstore.errors import DatabaseUnavailableError, UnencryptedConnecti
 from zoho_tokenstore.tls import _other_host
 
 AWAY = "db.example.com"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.fixture
@@ -128,3 +131,52 @@ def test_mariadb_elsewhere_without_tls_is_warned_of_once(server_of, away):
 )
 def test_which_host_is_another(url, host):
     assert _other_host(make_url(url)) == host
+
+
+def use_without_creating(url):
+    with SQLAlchemyTokenStore(url, create=False) as store:
+        token = login("alice")
+        store.save_token(token)
+        store.save_tokens([login("alice", access_token="new"), login("bob")])
+        assert store.find_token(make_token("alice")).get_access_token() == "new"
+        store.delete_token(token.get_id())
+        assert len(store.get_tokens()) == 1
+        store.delete_tokens()
+
+
+def test_postgresql_needs_no_more_than_the_documented_permissions(postgresql):
+    server, url = postgresql
+    with SQLAlchemyTokenStore(url) as store:
+        store.get_tokens()
+    server.execute("CREATE ROLE app LOGIN")
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    try:
+        with admin.connect() as connection:
+            for statement in documented_grants("postgresql"):
+                connection.exec_driver_sql(statement)
+        use_without_creating(url.set(username="app"))
+    finally:
+        with admin.connect() as connection:
+            connection.exec_driver_sql("DROP OWNED BY app")
+            connection.exec_driver_sql("DROP ROLE app")
+        admin.dispose()
+
+
+def test_mysql_needs_no_more_than_the_documented_permissions(mysql):
+    server, url = mysql
+    with SQLAlchemyTokenStore(url) as store:
+        store.get_tokens()
+    server.execute("CREATE USER app")
+    try:
+        for statement in documented_grants("mysql"):
+            server.execute(statement.replace("tokens.", f"{url.database}."))
+        use_without_creating(url.set(username="app"))
+    finally:
+        server.execute("DROP USER app")
+
+
+def documented_grants(page):
+    text = (DOCS / "how-to" / f"{page}.md").read_text()
+    grants = re.findall(r"^GRANT .*;$", text, flags=re.MULTILINE)
+    assert len(grants) == 2
+    return [grant.rstrip(";") for grant in grants]
