@@ -74,10 +74,12 @@ class Database:
     def write(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in a session and commit it, all or nothing.
 
-        Its effect is as if nobody else had written meanwhile; when somebody has, it runs again.
+        Its effect is as if nobody else had written meanwhile; when somebody has, or when the
+        connection breaks, it runs again. So it may run twice, and must have the effect of once.
 
         Raises:
-            DatabaseError: The database failed; nothing was stored.
+            DatabaseError: The database failed. Nothing was stored, unless the connection broke
+                while the commit was under way.
         """
 
         def attempt() -> T:
@@ -99,7 +101,7 @@ class Database:
         Where that statement is an isolated transaction by itself, none is put around it.
 
         Raises:
-            DatabaseError: The database failed; nothing was stored.
+            DatabaseError: As from :meth:`write`.
         """
         if self._callers is None and self.backend.isolates_statements:
             return self.autocommit(work)

@@ -96,7 +96,11 @@ class DatabaseError(TokenStoreError):
 
 
 class DatabaseUnavailableError(DatabaseError, ConnectionError):
-    """The database cannot be opened, reached or read."""
+    """The database cannot be opened, reached or read.
+
+    After a save or a deletion it may have been done nevertheless, if the connection broke for good
+    while the answer was on its way. Doing it again is safe.
+    """
 
 
 class DatabaseBusyError(DatabaseError, TimeoutError):

@@ -65,6 +65,7 @@ class TokenRepository:
             table.c.identity_digest == bindparam("identity_digest")
         )
         self._update = keeping_update(table)
+        self._delete_row = delete(table).where(key == bindparam("row_digest"))
         self._vacate = (
             update(table)
             .where(key == bindparam("row_digest"))
@@ -197,8 +198,7 @@ class TokenRepository:
             )
 
     def _delete(self, session: Session, ids: Iterable[str]) -> None:
-        digests = [digest("id", key) for key in ids]
-        session.execute(delete(self._table).where(self._table.c.id_digest.in_(digests)))
+        session.execute(self._delete_row, [{"row_digest": digest("id", key)} for key in ids])
 
 
 def _new_values(stored: TokenRecord, row: TokenRecord, digest: FieldDigest) -> dict[str, Any]:

@@ -118,7 +118,7 @@ class SDKTokenStore(ABC):
         Raises:
             SDKException: There is nothing to store, a field is garbage, more than one stored token
                 fits, the id belongs to another user's token, or the database failed. Nothing was
-                stored then.
+                stored then; after a :class:`DatabaseUnavailableError` save again to be sure.
         """
         self._save_batch([token])
 

@@ -1,0 +1,52 @@
+"""What each operation sends, in statements: a network's round trips are what it costs."""
+
+import pytest
+from sqlalchemy import Engine, event
+
+from support import login, make_token
+from zoho_tokenstore import SQLAlchemyTokenStore
+
+BEGINNINGS = ("BEGIN", "START TRANSACTION")
+
+
+@pytest.fixture
+def store(url):
+    with SQLAlchemyTokenStore(url) as store:
+        store.save_token(login("alice"))
+        yield store
+
+
+@pytest.fixture
+def sent():
+    """The statements that any engine sends, from now on."""
+    statements = []
+
+    def note(_connection, _cursor, statement, *_):
+        if not statement.startswith(BEGINNINGS):
+            statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield statements
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def test_a_lookup_is_one_statement_found_or_not(store, sent):
+    assert store.find_token(make_token("alice")) is not None
+    assert store.find_token(make_token("nobody")) is None
+    assert store.find_token_by_id("unknown") is None
+    assert [statement.split()[0] for statement in sent] == ["SELECT"] * 3
+
+
+def test_a_refreshed_token_is_one_update(store, sent):
+    token = store.find_token(make_token("alice"))
+    sent.clear()
+    token.set_access_token("refreshed")
+    store.save_token(token)
+    assert [statement.split()[0] for statement in sent] == ["UPDATE"]
+
+
+@pytest.mark.parametrize("user", ["alice", "bob"])
+def test_any_other_token_is_one_upsert_and_its_id_is_read_at_most_once(store, sent, user):
+    store.save_token(login(user, refresh_token="new"))
+    kinds = [statement.split()[0] for statement in sent]
+    assert kinds in (["INSERT"], ["INSERT", "SELECT"])
