@@ -105,7 +105,7 @@ class TokenRepository:
         Returns:
             The row's id, or ``None`` when nothing was done because it is another case.
         """
-        if not (token.id and token.user_name and token.client_id):
+        if not (token.id and token.user_name):
             return None
         values = _values(token) | {"updated_at": datetime.now(UTC)}
         names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")

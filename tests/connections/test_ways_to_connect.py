@@ -63,6 +63,19 @@ def use(url, look=id):
         )
 
 
+def use_two_connections(url):
+    with SQLAlchemyTokenStore(url) as store:
+
+        def work(session):
+            session.connection()
+            assert store.find_token(make_token("alice")) is None
+            return store._database._engines.autocommit.pool.checkedout()
+
+        store.get_tokens()
+        assert store._database.write(work) == 1
+        assert store._database._engines.autocommit.pool.checkedin() == 2
+
+
 def test_postgresql_by_a_unix_socket(postgresql):
     server, url = postgresql
     query = {"host": str(server.folder), "port": str(url.port)}
@@ -104,14 +117,14 @@ def test_mysql_by_tls(server_of, away, tmp_path):
 def test_postgresql_elsewhere_without_tls_is_warned_of_once(postgresql):
     _, url = postgresql
     with pytest.warns(UnencryptedConnectionWarning, match=f"{AWAY}.*sslmode") as warned:
-        use(url.set(host=AWAY).update_query_dict({"hostaddr": "127.0.0.1"}))
+        use_two_connections(url.set(host=AWAY).update_query_dict({"hostaddr": "127.0.0.1"}))
     assert len(warned) == 1
 
 
 def test_mariadb_elsewhere_without_tls_is_warned_of_once(server_of, away):
     _, url = server_of("mariadb")
     with pytest.warns(UnencryptedConnectionWarning, match=f"{AWAY}.*ssl_ca") as warned:
-        use(url.set(host=away))
+        use_two_connections(url.set(host=away))
     assert len(warned) == 1
 
 

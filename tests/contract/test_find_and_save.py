@@ -3,7 +3,7 @@
 import pytest
 from zohocrmsdk.src.com.zoho.api.authenticator.store.token_store import TokenStore
 
-from support import known, login, make_token, sdk_error, stored
+from support import SETTERS, known, login, make_token, sdk_error, stored
 from zoho_tokenstore.errors import AmbiguousTokenError, IdConflictError, UnknownIdError
 
 
@@ -161,6 +161,30 @@ def test_a_rotated_token_is_recognised_by_its_id(store):
     store.save_token(token)
     (row,) = stored(store)
     assert row["refresh_token"] == "rotated"
+
+
+@pytest.mark.parametrize("name", ["access_token", "refresh_token", "grant_token", "client_secret"])
+def test_whatever_changes_in_a_token_that_was_read_is_stored(store, name):
+    store.save_token(login("alice", grant_token="granted"))
+    token = store.find_token(make_token("alice"))
+    SETTERS[name](token, "changed")
+    store.save_token(token)
+    (row,) = stored(store)
+    assert row == known(token)
+    assert row[name] == "changed"
+
+
+def test_an_id_does_not_stand_in_for_the_user_of_a_login_that_two_rows_have(store):
+    store.save_token(login("alice", refresh_token="hers"))
+    nameless = login(grant_token="granted", refresh_token="another")
+    store.save_token(nameless)
+    store.save_token(login("alice", refresh_token="hers", grant_token="granted"))
+    before = stored(store)
+    assert len(before) == 2, "or the nameless refresh token would be lost"
+    nameless.set_access_token("new")
+    with sdk_error(AmbiguousTokenError):
+        store.save_token(nameless)
+    assert stored(store) == before
 
 
 def test_an_id_that_the_caller_chose_is_kept(store):
