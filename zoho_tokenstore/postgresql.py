@@ -34,7 +34,9 @@ def _connect(
 ) -> "psycopg.Connection[Any]":
     import psycopg  # noqa: PLC0415 - an optional requirement
 
-    seconds = float(parameters.pop("read_timeout"))
+    # A copy: SQLAlchemy 2.0.43 hands over the same mapping for each connection.
+    others = dict(parameters)
+    seconds = float(others.pop("read_timeout"))
 
     class ImpatientConnection(psycopg.Connection[Any]):
         """A connection that closes itself when the server has been silent for too long."""
@@ -58,7 +60,7 @@ def _connect(
                 result: T = done.value
                 return result
 
-    connection = ImpatientConnection.connect(*arguments, **parameters)
+    connection = ImpatientConnection.connect(*arguments, **others)
     if _is_pooled(connection):
         connection.prepare_threshold = None
     return connection
