@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore import sqlite
 from zoho_tokenstore.backends import backend_of
 from zoho_tokenstore.engines import Engines
+from zoho_tokenstore.errors import DatabaseUnavailableError, TokenStoreError
 from zoho_tokenstore.faults import describe, is_stale, translate
 from zoho_tokenstore.retry import retrying
 from zoho_tokenstore.sessions import ThreadSessions
@@ -85,8 +86,8 @@ class Database:
         def attempt() -> T:
             with (
                 Session(self._engines.writer) as session,
-                _discarding_stale(session),
                 session.begin(),
+                _discarding_stale(session),
             ):
                 return work(session)
 
@@ -161,6 +162,14 @@ def _discarding_stale(session: Session) -> Iterator[None]:
         if is_stale(error):
             session.invalidate()
         raise
+    except (SQLAlchemyError, TokenStoreError):
+        raise
+    except Exception as error:
+        # The driver stumbled over what it read: what comes next may answer another question.
+        session.invalidate()
+        raise DatabaseUnavailableError(
+            f"the database driver failed: {type(error).__name__}"
+        ) from error
 
 
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()

@@ -1,11 +1,13 @@
 """A connection that goes back into the pool leaves nothing half done behind."""
 
 import gc
+import struct
 
 import pytest
 
 from support import login, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.errors import DatabaseUnavailableError
 
 
 @pytest.fixture
@@ -36,3 +38,21 @@ def test_a_transaction_that_nobody_ends_is_rolled_back(store):
     gc.collect()
     assert len(stored(store)) == 1
     store.save_token(login("bob"))
+
+
+def test_a_connection_whose_driver_stumbled_is_not_used_again(store):
+    def stumble(session):
+        used.append(session.connection().connection.dbapi_connection)
+        raise struct.error("unpack_from requires a buffer of at least 9 bytes")
+
+    def look(session):
+        used.append(session.connection().connection.dbapi_connection)
+
+    used = []
+    for run in (store._database.autocommit, store._database.write):
+        used.clear()
+        with pytest.raises(DatabaseUnavailableError, match="driver failed"):
+            run(stumble)
+        run(look)
+        assert used[0] is not used[1]
+    assert len(stored(store)) == 1
