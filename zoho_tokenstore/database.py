@@ -58,7 +58,7 @@ class Database:
         session = self._sessions.get()
 
         def attempt() -> T:
-            with _discarding_stale(session):
+            with self._discarding_useless(session):
                 return work(session)
 
         keep = False
@@ -84,12 +84,10 @@ class Database:
         """
 
         def attempt() -> T:
-            with (
-                Session(self._engines.writer) as session,
-                session.begin(),
-                _discarding_stale(session),
-            ):
-                return work(session)
+            with Session(self._engines.writer) as session, self._discarding_useless(session):
+                result = work(session)
+                session.commit()
+                return result
 
         try:
             return retrying(attempt)
@@ -136,6 +134,25 @@ class Database:
         """Name the database, without its password."""
         return describe(self.url)
 
+    @contextmanager
+    def _discarding_useless(self, session: Session) -> Iterator[None]:
+        """Take a connection that turns out to be useless out of the pool, while it is at hand."""
+        try:
+            yield
+        except DBAPIError as error:
+            if is_stale(error):
+                session.invalidate()
+            raise
+        except (SQLAlchemyError, TokenStoreError):
+            raise
+        except Exception as error:
+            # The driver stumbled over what it read: what comes next may answer another question.
+            if not self._in_memory:  # where nothing is read from a network, and all would be lost
+                session.invalidate()
+            raise DatabaseUnavailableError(
+                f"the database driver failed: {type(error).__name__}"
+            ) from error
+
     def _make_engines(self) -> Engines:
         if self._callers is not None:
             return Engines.of_engine(self._callers)
@@ -151,25 +168,6 @@ def _give_back(session: Session) -> None:
         session.close()
     except DBAPIError:  # the connection has died since: whoever is next gets another
         session.invalidate()
-
-
-@contextmanager
-def _discarding_stale(session: Session) -> Iterator[None]:
-    """Take a connection that turns out to be useless out of the pool, with all that are like it."""
-    try:
-        yield
-    except DBAPIError as error:
-        if is_stale(error):
-            session.invalidate()
-        raise
-    except (SQLAlchemyError, TokenStoreError):
-        raise
-    except Exception as error:
-        # The driver stumbled over what it read: what comes next may answer another question.
-        session.invalidate()
-        raise DatabaseUnavailableError(
-            f"the database driver failed: {type(error).__name__}"
-        ) from error
 
 
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()

@@ -4,10 +4,15 @@ import gc
 import struct
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from support import login, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import DatabaseUnavailableError
+
+
+class UselessError(Exception):
+    """A driver's error with a number, as PyMySQL makes them."""
 
 
 @pytest.fixture
@@ -38,6 +43,36 @@ def test_a_transaction_that_nobody_ends_is_rolled_back(store):
     gc.collect()
     assert len(stored(store)) == 1
     store.save_token(login("bob"))
+
+
+@pytest.mark.parametrize("step", ["statement", "commit"])
+def test_a_connection_to_a_server_that_became_useless_is_not_used_again(store, step, monkeypatch):
+    used = []
+
+    def fail(*_):
+        raise OperationalError("", {}, UselessError(1047, "this node has left the cluster"))
+
+    def work(session):
+        used.append(session.connection().connection.dbapi_connection)
+        if len(used) == 1:
+            if step == "statement":
+                fail()
+            dialect = session.connection().dialect
+            monkeypatch.setattr(dialect, "do_commit", fail)
+        else:
+            monkeypatch.undo()
+
+    store._database.write(work)
+    assert len(used) == 2
+    assert used[0] is not used[1]
+
+
+def test_a_database_in_memory_outlives_a_failure_of_ours():
+    with SQLAlchemyTokenStore("sqlite://") as store:
+        store.save_token(login("alice"))
+        with pytest.raises(DatabaseUnavailableError, match="ZeroDivisionError"):
+            store._database.autocommit(lambda _: 1 / 0)
+        assert len(stored(store)) == 1
 
 
 def test_a_connection_whose_driver_stumbled_is_not_used_again(store):
