@@ -28,6 +28,7 @@ __all__ = [
     "history",
     "migrations_path",
     "offline_sql",
+    "set_up",
     "upgrade",
 ]
 
@@ -85,7 +86,25 @@ class Target:
         """Compare our own table alone: the others belong to the host application."""
         if kind == "schema":
             return name == self.schema.namespace
-        return kind != "table" or name == self.schema.name
+        return kind != "table" or name in {table.name for table in self.schema.tables}
+
+
+def set_up(database: Database, schema: TokenSchema) -> None:
+    """Create the table in an empty database, unless somebody has meanwhile.
+
+    Raises:
+        SchemaError: What is there now is not of this release.
+        DatabaseError: The database failed; nothing was changed.
+    """
+
+    def work(connection: Connection) -> None:
+        with _alone(database, schema, connection):
+            if not schema.ready(connection, create=True):
+                if schema.state(connection) is SchemaState.UNFINISHED:
+                    _drop_unfinished(schema, connection)
+                _run(Target(schema, connection), command.upgrade, "head")
+
+    database.migrate(work)
 
 
 def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> None:
@@ -204,13 +223,18 @@ def _alone(database: Database, schema: TokenSchema, connection: Connection) -> I
 
 
 def _drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
-    """Drop a table whose set-up was cut short, so that it can begin again."""
+    """Drop what was created by a migration that was cut short, so that it can begin again."""
+    revision = schema.revision(connection)
+    if revision is not None:
+        for table in schema.tables_after(revision):
+            table.drop(connection, checkfirst=True)
+        return
     if _count(schema, connection):
         raise MigrationError(
             f"the table {schema.name!r} has tokens but no version: if it is complete, "
             f"record {HEAD!r} in {schema.version_table!r}"
         )
-    schema.table.drop(connection)
+    schema.table.metadata.drop_all(connection)
 
 
 def _count(schema: TokenSchema, connection: Connection) -> int:

@@ -20,8 +20,16 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from zoho_tokenstore.digests import DIGEST_LENGTH
+from zoho_tokenstore.keyring import KEY_ID_LENGTH
 
-__all__ = ["DEFAULT_TABLE", "OAuthTokenRow", "UtcDateTime", "token_table"]
+__all__ = [
+    "DEFAULT_TABLE",
+    "OAuthTokenRow",
+    "UtcDateTime",
+    "key_table",
+    "lease_table",
+    "token_table",
+]
 
 DEFAULT_TABLE: Final = "oauthtoken"
 
@@ -101,8 +109,38 @@ class TokenColumns:
         return f"{type(self).__name__}({names})"
 
 
+class LeaseColumns:
+    """The columns of a lease table: who refreshes which token.
+
+    ``key_digest`` is the ``id_digest`` of the token; before the first login, the digest of the
+    grant or refresh token that the login is made with. Times are epoch milliseconds of the
+    database's clock; see :class:`zoho_tokenstore.lease.Lease`.
+    """
+
+    key_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    owner: Mapped[str | None] = mapped_column(String(32))
+    until: Mapped[int] = mapped_column(BigInteger)
+    credential: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    starts: Mapped[str | None] = mapped_column(LongText)
+    failure: Mapped[str | None] = mapped_column(LongText)
+    retry_at: Mapped[int] = mapped_column(BigInteger)
+
+
+class KeyColumns:
+    """The columns of a key table: which keys the tokens are, or were, encrypted with.
+
+    ``index_key`` is the key of the digests, encrypted with this key; see
+    :mod:`zoho_tokenstore.encryption`. The table of readable tokens is empty.
+    """
+
+    key_id: Mapped[str] = mapped_column(String(KEY_ID_LENGTH), primary_key=True)
+    index_key: Mapped[str] = mapped_column(LongText)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class Base(DeclarativeBase):
-    """The declarative base of this package alone: its metadata holds the token table only."""
+    """The declarative base of this package alone: its metadata holds the three tables only."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
@@ -119,9 +157,33 @@ class OAuthTokenRow(TokenColumns, Base):
     __table_args__ = TABLE_OPTIONS
 
 
+class LeaseRow(LeaseColumns, Base):
+    """One lease, in the table beside the default one."""
+
+    __tablename__ = f"{DEFAULT_TABLE}_lease"
+    __table_args__ = TABLE_OPTIONS
+
+
+class KeyRow(KeyColumns, Base):
+    """One key, in the table beside the default one."""
+
+    __tablename__ = f"{DEFAULT_TABLE}_key"
+    __table_args__ = TABLE_OPTIONS
+
+
+def lease_table(tokens: Table) -> Table:
+    """Return the lease table that belongs to a token table."""
+    return _beside(tokens, "lease")
+
+
+def key_table(tokens: Table) -> Table:
+    """Return the key table that belongs to a token table."""
+    return _beside(tokens, "key")
+
+
 @lru_cache
 def token_table(name: str = DEFAULT_TABLE, schema: str | None = None) -> Table:
-    """Return the token table of that name, in a metadata that holds no other.
+    """Return the token table of that name, in a metadata that holds it and those beside it.
 
     Args:
         name: The table's name.
@@ -134,9 +196,13 @@ def token_table(name: str = DEFAULT_TABLE, schema: str | None = None) -> Table:
         metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
     options = TABLE_OPTIONS | {"schema": schema}
-    type(
-        "OtherTokenRow",
-        (TokenColumns, OtherBase),
-        {"__tablename__": name, "__table_args__": options},
-    )
-    return next(iter(OtherBase.metadata.tables.values()))
+    tables = {TokenColumns: name, LeaseColumns: f"{name}_lease", KeyColumns: f"{name}_key"}
+    for columns, table in tables.items():
+        names = {"__tablename__": table, "__table_args__": options}
+        type(f"Other{columns.__name__}", (columns, OtherBase), names)
+    return next(table for table in OtherBase.metadata.tables.values() if table.name == name)
+
+
+def _beside(tokens: Table, what: str) -> Table:
+    name = f"{tokens.name}_{what}"
+    return tokens.metadata.tables[f"{tokens.schema}.{name}" if tokens.schema else name]

@@ -14,11 +14,11 @@ from zoho_tokenstore.errors import (
     SchemaNewerError,
     SchemaOlderError,
 )
-from zoho_tokenstore.models import DEFAULT_TABLE, token_table
+from zoho_tokenstore.models import DEFAULT_TABLE, key_table, lease_table, token_table
 
 __all__ = ["HEAD", "REVISIONS", "SchemaState", "TokenSchema"]
 
-REVISIONS: Final = ("0001",)
+REVISIONS: Final = ("0001", "0002", "0003")
 """Every revision in ``migrations/``, oldest first; kept here so that no start has to scan files."""
 
 HEAD: Final = REVISIONS[-1]
@@ -45,7 +45,7 @@ class SchemaState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenSchema:
-    """The names of one token table and its version table.
+    """The names of one token table, the tables beside it, and its version table.
 
     Attributes:
         name: The token table's name: letters, digits and underscores, 40 at most.
@@ -72,6 +72,15 @@ class TokenSchema:
     def table(self) -> Table:
         """The token table."""
         return token_table(self.name, self.namespace)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The token table and those beside it, each made by the revision of its place."""
+        return self.table, lease_table(self.table), key_table(self.table)
+
+    def tables_after(self, revision: str) -> tuple[Table, ...]:
+        """Return the tables that revisions after this one make."""
+        return self.tables[REVISIONS.index(revision) + 1 :]
 
     @property
     def version_table(self) -> str:
@@ -110,7 +119,12 @@ class TokenSchema:
             return SchemaState.NEWER
         if not present:
             return SchemaState.FOREIGN
-        return SchemaState.CURRENT if revision == HEAD else SchemaState.OLDER
+        if revision == HEAD:
+            return SchemaState.CURRENT
+        # Where DDL is not transactional, a revision's table can be there before its number is.
+        later = (table.name for table in self.tables_after(revision))
+        cut_short = any(inspector.has_table(name, schema=self.namespace) for name in later)
+        return SchemaState.UNFINISHED if cut_short else SchemaState.OLDER
 
     def _made_by(self, inspector: Inspector) -> SchemaState:
         """Tell whose the table is that has no version."""

@@ -193,14 +193,14 @@ def test_a_newer_table_is_refused_with_the_command_that_helps(database, url):
         migrate.upgrade(database, SCHEMA)
 
 
-def test_an_older_table_is_refused_with_the_command_that_helps(database, url, monkeypatch):
-    migrate.upgrade(database, SCHEMA)
-    monkeypatch.setattr("zoho_tokenstore.schema.HEAD", "later")
-    with (
-        SQLAlchemyTokenStore(url) as store,
-        sdk_error(SchemaOlderError, "run zoho-tokenstore upgrade"),
-    ):
-        store.get_tokens()
+@pytest.mark.parametrize("revision", REVISIONS[:-1])
+def test_an_older_table_is_refused_with_the_command_that_helps(database, url, revision):
+    migrate.upgrade(database, SCHEMA, revision)
+    with SQLAlchemyTokenStore(url) as store:
+        with sdk_error(SchemaOlderError, "run zoho-tokenstore upgrade"):
+            store.get_tokens()
+        migrate.upgrade(database, SCHEMA)
+        assert store.get_tokens() == []
 
 
 SDK_TABLE = """
@@ -252,8 +252,12 @@ def test_two_stores_with_different_tables_share_a_database(url, database):
         assert [row["user_name"] for row in stored(other)] == ["bob"]
     assert tables(database) == {
         "oauthtoken",
+        "oauthtoken_key",
+        "oauthtoken_lease",
         "oauthtoken_version",
         "others",
+        "others_key",
+        "others_lease",
         "others_version",
     }
     migrate.check(database, TokenSchema("others"))
@@ -297,7 +301,12 @@ def test_an_attached_sqlite_file_is_a_schema(tmp_path, sqlite_url):
     database = Database(engine)
     migrate.check(database, TokenSchema(namespace="vault"))
     names = read(database, lambda connection: inspect(connection).get_table_names(schema="vault"))
-    assert set(names) == {"oauthtoken", "oauthtoken_version"}
+    assert set(names) == {
+        "oauthtoken",
+        "oauthtoken_key",
+        "oauthtoken_lease",
+        "oauthtoken_version",
+    }
     assert tables(database) == set()
     engine.dispose()
 
@@ -324,7 +333,13 @@ def test_the_alembic_command_works_in_a_checkout(tmp_path):
     ours = alembic("-x", f"url={url}", "-x", "table=mine", "upgrade", "head")
     assert ours.returncode == 0, ours.stderr
     other = Database(url)
-    assert tables(other) == {"oauthtoken_version", "mine", "mine_version"}
+    assert tables(other) == {
+        "oauthtoken_version",
+        "mine",
+        "mine_key",
+        "mine_lease",
+        "mine_version",
+    }
     other.close()
 
 

@@ -2,8 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
@@ -11,26 +9,14 @@ from sqlalchemy import make_url
 
 from zoho_tokenstore import migrate
 from zoho_tokenstore.cli.console import data, messages
+from zoho_tokenstore.cli.options import Json, SchemaName, TableName, Url, opened
 from zoho_tokenstore.config import Settings
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.schema import HEAD
 
 __all__ = ["register"]
 
-Url = Annotated[
-    str | None,
-    typer.Option(help="Database URL; without it ZOHO_TOKENSTORE_URL decides.", show_default=False),
-]
-TableName = Annotated[
-    str | None,
-    typer.Option("--table", help="Table name; else ZOHO_TOKENSTORE_TABLE, else oauthtoken."),
-]
-SchemaName = Annotated[
-    str | None,
-    typer.Option("--schema", help="Schema that the table lies in; else ZOHO_TOKENSTORE_SCHEMA."),
-]
 Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +44,7 @@ def upgrade(
             make_url(settings.url), settings.token_schema, "upgrade", revision, sys.stdout
         )
         return
-    with _opened(settings) as database:
+    with opened(settings) as database:
         migrate.upgrade(database, settings.token_schema, revision)
         _tell_revision(settings, database)
 
@@ -80,7 +66,7 @@ def downgrade(
             make_url(settings.url), settings.token_schema, "downgrade", span, sys.stdout
         )
         return
-    with _opened(settings) as database:
+    with opened(settings) as database:
         migrate.downgrade(database, settings.token_schema, revision, confirmed=yes)
         _tell_revision(settings, database)
 
@@ -90,7 +76,7 @@ def current(
 ) -> None:
     """Show the revision that the database is at."""
     settings = _settings(url, table, schema)
-    with _opened(settings) as database:
+    with opened(settings) as database:
         revision = _revision(settings, database)
     if as_json:
         data.print(json.dumps({"revision": revision, "head": HEAD}))
@@ -113,22 +99,13 @@ def history(*, as_json: Json = False) -> None:
 def check(*, url: Url = None, table: TableName = None, schema: SchemaName = None) -> None:
     """Fail unless the table in the database is exactly the one that this release describes."""
     settings = _settings(url, table, schema)
-    with _opened(settings) as database:
+    with opened(settings) as database:
         migrate.check(database, settings.token_schema)
     messages.print("the table is what this release describes")
 
 
 def _settings(url: str | None, table: str | None, schema: str | None) -> Settings:
     return Settings.from_env(overrides={"url": url, "table": table, "schema": schema})
-
-
-@contextmanager
-def _opened(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.url)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 def _tell_revision(settings: Settings, database: Database) -> None:
