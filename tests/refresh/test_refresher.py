@@ -1,0 +1,325 @@
+"""The coordination itself, on a clock of the test's own: decisions, and random schedules."""
+
+import threading
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from zoho_tokenstore import RefreshPolicy
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    LoginRequiredError,
+    RefreshError,
+    RefreshFailedError,
+    RefreshThrottledError,
+)
+from zoho_tokenstore.lease import THROTTLED, Failure, Lease, is_late, settle
+from zoho_tokenstore.refresh import Refresher
+from zoho_tokenstore.token import TokenRecord
+
+HOUR = 3600.0
+
+
+class Database:
+    """One row, its leases, and a clock: what the workers share."""
+
+    def __init__(self, expires_in=-1.0):
+        self.seconds = 1_000_000.0
+        self.leases = {}
+        self.row = TokenRecord(id="1", refresh_token="r", access_token="a0", expiry=0)
+        self.renew("a0", expires_in)
+
+    def renew(self, access_token, expires_in=HOUR):
+        expiry = int((self.seconds + expires_in) * 1000)
+        self.row = self.row._replace(access_token=access_token, expiry=expiry)
+
+    def find(self):
+        return self.row
+
+    def read_lease(self, key):
+        return self.leases.get(key, Lease()), int(self.seconds * 1000)
+
+    def write_lease(self, key, lease):
+        if lease.version != self.leases.get(key, Lease()).version + 1:
+            return False
+        self.leases[key] = lease
+        return True
+
+    def time(self):
+        return self.seconds
+
+    monotonic = time
+
+    def sleep(self, seconds):
+        self.seconds += seconds
+
+    def save(self, claim, access_token):
+        """Store and settle as the real store does."""
+        lease = self.leases[claim.key]
+        if not is_late(lease, claim.owner):
+            self.renew(access_token)
+            self.leases[claim.key] = settle(lease, claim.owner)
+
+
+def serve(refresher, database):
+    return refresher.serve(database.row, database.find)
+
+
+def refresh(refresher, database, access_token="new", expires_in=HOUR):
+    served = serve(refresher, database)
+    assert served.claim is not None
+    database.save(served.claim, access_token)
+    database.renew(access_token, expires_in)
+    refresher.succeeded(served.claim)
+
+
+@pytest.fixture
+def database():
+    return Database()
+
+
+def worker(database, **policy):
+    return Refresher(RefreshPolicy(**policy), database, database)
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "due"), [(HOUR, False), (301, False), (299, True), (5, True), (-5, True)]
+)
+def test_a_token_is_due_from_five_minutes_before_its_expiry(expires_in, due):
+    database = Database(expires_in)
+    assert worker(database).is_due(database.row) is due
+
+
+def test_without_a_refresh_token_or_an_expiry_nothing_is_due(database):
+    assert not worker(database).is_due(database.row._replace(refresh_token=None))
+    assert not worker(database).is_due(database.row._replace(expiry=None))
+
+
+def test_the_budget_is_counted_over_a_moving_window(database):
+    one = worker(database, budget=3, budget_window=600)
+    for _ in range(3):
+        refresh(one, database, expires_in=-1.0)
+        database.seconds += 100
+    with pytest.raises(RefreshThrottledError, match="300 seconds") as caught:
+        serve(one, database)
+    assert caught.value.seconds == 300
+    database.seconds += 301
+    refresh(one, database, expires_in=-1.0)
+    with pytest.raises(RefreshThrottledError):
+        serve(one, database)
+
+
+def test_a_valid_token_is_served_when_the_budget_is_spent():
+    database = Database(-1.0)
+    one = worker(database, budget=1)
+    refresh(one, database, expires_in=200.0)
+    database.seconds += 10
+    assert serve(one, database).claim is None
+    assert serve(one, database).record == database.row
+
+
+def test_a_new_refresh_token_has_a_budget_of_its_own(database):
+    one = worker(database, budget=1)
+    refresh(one, database, expires_in=-1.0)
+    database.row = database.row._replace(refresh_token="another")
+    refresh(one, database, expires_in=-1.0)
+
+
+def test_what_zoho_has_not_issued_does_not_count(database):
+    one = worker(database, budget=1)
+    one.failed(serve(one, database).claim, Failure("ConnectTimeout"))
+    one.failed(serve(one, database).claim, Failure("ReadTimeout", answered=False))
+    with pytest.raises(RefreshThrottledError):
+        serve(one, database)
+
+
+def test_a_throttling_is_a_pause_also_for_other_workers(database):
+    one, other = worker(database, cooldown=90), worker(database)
+    one.failed(serve(one, database).claim, Failure(THROTTLED))
+    with pytest.raises(RefreshThrottledError, match="90 seconds"):
+        serve(other, database)
+    database.seconds += 91
+    assert serve(other, database).claim is not None
+
+
+def test_a_refused_login_is_remembered_until_the_refresh_token_is_another(database):
+    one, other = worker(database), worker(database)
+    one.failed(serve(one, database).claim, Failure("invalid_code"))
+    database.seconds += 10 * HOUR
+    with pytest.raises(LoginRequiredError) as caught:
+        serve(other, database)
+    assert caught.value.reason == "invalid_code"
+    database.row = database.row._replace(refresh_token="another")
+    assert serve(other, database).claim is not None
+
+
+def test_an_early_failure_pauses_only_early_refreshes():
+    database = Database(100.0)
+    one, other = worker(database), worker(database)
+    one.failed(serve(one, database).claim, Failure("HTTP status 500"))
+    assert serve(other, database) == (database.row, None)
+    database.seconds += 31
+    assert serve(other, database).claim is not None
+
+
+def test_the_thread_that_holds_a_claim_gets_it_again(database):
+    one = worker(database)
+    first, second = serve(one, database), serve(one, database)
+    assert first.claim is second.claim is not None
+
+
+def test_threads_that_waited_for_a_failure_get_it(database):
+    one = worker(database)
+    claim = serve(one, database).claim
+    raised = []
+
+    def wait():
+        try:
+            serve(one, database)
+        except RefreshFailedError as error:
+            raised.append(error.reason)
+
+    threads = [threading.Thread(target=wait) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    one.failed(claim, Failure("HTTP status 500"))
+    for thread in threads:
+        thread.join()
+    assert set(raised) <= {"HTTP status 500"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("early", -1),
+        ("early", "5 minutes"),
+        ("lease", 0),
+        ("wait", float("nan")),
+        ("wait", float("inf")),
+        ("http_timeout", None),
+        ("http_timeout", 30),
+        ("budget", 0),
+        ("budget", 2.5),
+        ("budget", True),
+        ("budget_window", -600),
+        ("cooldown", []),
+    ],
+)
+def test_a_policy_that_cannot_work_is_refused_by_name(name, value):
+    with pytest.raises(ConfigurationError, match=name):
+        RefreshPolicy(**{name: value})
+
+
+def test_early_may_be_nothing():
+    database = Database(6.0)
+    assert not worker(database, early=0).is_due(database.row)
+
+
+class Schedule:
+    """Workers as threads, of which one runs at a time, as the test draws them.
+
+    A worker hands over before everything that the others could see or change.
+    """
+
+    def __init__(self, draws):
+        self.draws = draws
+        self.turn = threading.Condition()
+        self.waiting = set()
+        self.running = None
+
+    def hand_over(self, name):
+        with self.turn:
+            self.waiting.add(name)
+            self.running = None
+            self.turn.notify_all()
+            self.turn.wait_for(lambda: self.running == name)
+            self.waiting.discard(name)
+
+    def run(self, work, names):
+        alive = set(names)
+
+        def begin(name):
+            self.hand_over(name)
+            try:
+                work(name)
+            finally:
+                with self.turn:
+                    alive.discard(name)
+                    self.running = None
+                    self.turn.notify_all()
+
+        threads = [threading.Thread(target=begin, args=(name,), daemon=True) for name in names]
+        for thread in threads:
+            thread.start()
+        while True:
+            with self.turn:
+                self.turn.wait_for(lambda: self.running is None and self.waiting >= alive)
+                if not alive:
+                    return
+                name = self.draws.draw(st.sampled_from(sorted(alive)), label="who goes on")
+                self.running = name
+                self.turn.notify_all()
+
+
+class Shared:
+    """The database as one worker of a schedule sees it."""
+
+    def __init__(self, database, schedule, name):
+        self.database, self.schedule, self.name = database, schedule, name
+
+    def __getattr__(self, attribute):
+        method = getattr(self.database, attribute)
+
+        def call(*args):
+            self.schedule.hand_over(self.name)
+            return method(*args)
+
+        return call
+
+    def time(self):
+        return self.database.seconds
+
+    monotonic = time
+
+
+@settings(max_examples=60, deadline=None)
+@given(draws=st.data(), fails=st.sampled_from([None, "invalid_code", "HTTP status 500"]))
+def test_whatever_the_order_zoho_is_asked_once_and_everybody_is_answered(draws, fails):
+    database = Database()
+    schedule = Schedule(draws)
+    asked, answers = [], {}
+
+    def work(name):
+        shared = Shared(database, schedule, name)
+        refresher = Refresher(RefreshPolicy(lease=900, http_timeout=10, wait=800), shared, shared)
+        try:
+            served = refresher.serve(database.row, shared.find)
+            if served.claim is None:
+                answers[name] = served.record.access_token
+                return
+            asked.append(name)
+            schedule.hand_over(name)
+            if fails and len(asked) == 1:
+                refresher.failed(served.claim, Failure(fails))
+                answers[name] = "Zoho's error"
+                return
+            shared.save(served.claim, f"a{len(asked)}")
+            refresher.succeeded(served.claim)
+            answers[name] = f"a{len(asked)}"
+        except RefreshError as error:
+            answers[name] = type(error).__name__
+
+    names = ("one", "two", "three")
+
+    schedule.run(work, names)
+    assert set(answers) == set(names)
+    if fails is None:
+        assert len(asked) == 1
+        assert set(answers.values()) == {"a1"}
+    elif fails == "invalid_code":
+        assert len(asked) == 1
+        assert sorted(answers.values()) == [*["LoginRequiredError"] * 2, "Zoho's error"]
+    else:
+        assert len(asked) <= 2, "who comes after the failure may try again, once"
+        assert set(answers.values()) <= {"Zoho's error", "RefreshFailedError", "a2"}

@@ -1,0 +1,66 @@
+"""How refreshes are coordinated: the settings."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Final
+
+from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.events import RefreshEvent
+
+__all__ = ["RefreshPolicy"]
+
+NUMBERS: Final = ("early", "lease", "wait", "http_timeout", "budget", "budget_window", "cooldown")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshPolicy:
+    """When tokens are refreshed, by whom, and how often.
+
+    Attributes:
+        early: Seconds before the expiry from which on one worker refreshes, while all others go on
+            with the valid token.
+        lease: Seconds that a worker has for a refresh. When it has died, another takes over then.
+        wait: Seconds that a worker waits for another's refresh of an expired token.
+        http_timeout: Seconds that Zoho may take to connect, and to send anything.
+        budget: Refreshes of one refresh token in ``budget_window``. Zoho allows 10 in 10 minutes.
+        budget_window: Seconds over which they are counted.
+        cooldown: Seconds without a refresh after Zoho has refused for their number.
+        on_event: Called with every :class:`RefreshEvent`, in the thread that it happened in.
+
+    Raises:
+        ConfigurationError: A number is not positive, or a lease would end before Zoho's time.
+    """
+
+    early: float = 300.0
+    lease: float = 30.0
+    wait: float = 45.0
+    http_timeout: float = 10.0
+    budget: int = 10
+    budget_window: float = 600.0
+    cooldown: float = 120.0
+    on_event: Callable[[RefreshEvent], None] | None = None
+
+    def __post_init__(self) -> None:
+        """Check every number."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in NUMBERS and not _is_positive(value, or_zero=field.name == "early"):
+                raise ConfigurationError(
+                    f"RefreshPolicy({field.name}=…) must be a positive number, not {value!r}"
+                )
+        if not isinstance(self.budget, int):
+            raise ConfigurationError(
+                f"RefreshPolicy(budget=…) must be a whole number, not {self.budget!r}"
+            )
+        if self.lease <= self.http_timeout:
+            raise ConfigurationError(
+                f"RefreshPolicy(lease=…) must be longer than http_timeout: {self.lease} seconds "
+                f"are over before Zoho's {self.http_timeout} are"
+            )
+
+
+def _is_positive(value: object, *, or_zero: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return False
+    return value > 0 or (or_zero and value == 0)
