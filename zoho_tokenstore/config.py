@@ -8,7 +8,8 @@ from typing import Final, Self
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
-from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.errors import BadKeyError, ConfigurationError
+from zoho_tokenstore.keyring import Keyring
 from zoho_tokenstore.models import DEFAULT_TABLE
 from zoho_tokenstore.schema import TokenSchema
 
@@ -24,10 +25,12 @@ class Settings:
     Attributes:
         url: The database URL.
         token_schema: The names of the table and its schema.
+        keyring: The encryption keys, if any.
     """
 
     url: str
     token_schema: TokenSchema
+    keyring: Keyring | None = None
 
     @classmethod
     def from_env(
@@ -35,7 +38,7 @@ class Settings:
         environ: Mapping[str, str] = os.environ,
         overrides: Mapping[str, str | None] | None = None,
     ) -> Self:
-        """Read ``ZOHO_TOKENSTORE_URL``, ``_TABLE`` and ``_SCHEMA``.
+        """Read ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA`` and ``_KEYS`` or ``_KEYS_FILE``.
 
         Args:
             environ: The environment.
@@ -46,11 +49,20 @@ class Settings:
             ConfigurationError: A value is missing or cannot be used; it names the variable.
         """
         said = overrides or {}
+        names = ("url", "table", "schema", "keys", "keys_file")
+        values = {name: said.get(name) or environ.get(PREFIX + name.upper()) for name in names}
+        if said.get("keys_file"):
+            values["keys"] = None
+        try:
+            return cls._checked(values)
+        except ConfigurationError as error:
+            # Whatever shows a traceback's local variables would show the environment.
+            environ, overrides, said, values = {}, None, {}, {}
+            raise error.with_traceback(None) from error.__cause__
 
-        def value(name: str) -> str | None:
-            return said.get(name) or environ.get(f"{PREFIX}{name.upper()}") or None
-
-        url = value("url")
+    @classmethod
+    def _checked(cls, values: Mapping[str, str | None]) -> Self:
+        url = values["url"]
         if url is None:
             raise ConfigurationError(
                 f"no database: set {PREFIX}URL (or pass --url), such as sqlite:///tokens.db"
@@ -63,7 +75,21 @@ class Settings:
                 f"{PREFIX}URL (or --url) is not a database URL: write it like sqlite:///tokens.db"
             ) from None
         try:
-            schema = TokenSchema(value("table") or DEFAULT_TABLE, value("schema"))
+            schema = TokenSchema(values["table"] or DEFAULT_TABLE, values["schema"] or None)
         except ConfigurationError as error:
             raise ConfigurationError(f"{PREFIX}TABLE or {PREFIX}SCHEMA: {error}") from error
-        return cls(url, schema)
+        return cls(url, schema, _keyring(values["keys"], values["keys_file"]))
+
+
+def _keyring(text: str | None, path: str | None) -> Keyring | None:
+    if text and path:
+        raise ConfigurationError(
+            f"set {PREFIX}KEYS or {PREFIX}KEYS_FILE (or --keys-file), not both"
+        )
+    source = f"{PREFIX}KEYS" if text else f"{PREFIX}KEYS_FILE (or --keys-file)"
+    try:
+        if text:
+            return Keyring.from_text(text)
+        return Keyring.from_file(path) if path else None
+    except ConfigurationError as error:
+        raise BadKeyError(f"{source}: {error}") from None

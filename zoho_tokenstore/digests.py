@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from zoho_tokenstore.matching import identity
 from zoho_tokenstore.token import TokenRecord
 
-__all__ = ["DIGEST_COLUMNS", "DIGEST_LENGTH", "FieldDigest", "digest", "row_digests"]
+__all__ = ["DIGEST_COLUMNS", "DIGEST_LENGTH", "Digest", "digest", "framed", "row_digests"]
 
 DIGEST_LENGTH: Final = 64
 """Characters: SHA-256 in lower-case hexadecimal."""
@@ -28,8 +28,8 @@ DIGEST_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The column that each field is looked up by."""
 
-FieldDigest: TypeAlias = Callable[[str, str], str]
-"""Digests the value of a field, as :func:`digest` does."""
+Digest: TypeAlias = Callable[..., str]
+"""Digests values for a purpose, as :func:`digest` does."""
 
 
 def digest(purpose: str, *values: str) -> str:
@@ -39,20 +39,25 @@ def digest(purpose: str, *values: str) -> str:
         purpose: What the digest is for: the same value in another field digests differently.
         values: Any text; their lengths go in as well, so that no two lists run together.
     """
+    return sha256(framed(purpose, *values)).hexdigest()
+
+
+def framed(purpose: str, *values: str) -> bytes:
+    """Return the message that a digest of these values is made of."""
     lengths = [str(len(value)) for value in values]
-    return sha256(":".join([purpose, *lengths, *values]).encode()).hexdigest()
+    return ":".join([purpose, *lengths, *values]).encode()
 
 
-def row_digests(row: TokenRecord, field_digest: FieldDigest = digest) -> dict[str, str | None]:
+def row_digests(row: TokenRecord, digest: Digest = digest) -> dict[str, str | None]:
     """Return all digest columns of a row.
 
     Args:
         row: The row.
-        field_digest: :func:`digest`, or what remembers its results.
+        digest: :func:`digest`, or another that takes its place.
     """
     digests: dict[str, str | None] = {}
     for field, column in DIGEST_COLUMNS.items():
         value = getattr(row, field)
-        digests[column] = None if value is None else field_digest(field, value)
+        digests[column] = None if value is None else digest(field, value)
     digests["identity_digest"] = digest("identity", *identity(row))
     return digests

@@ -9,19 +9,29 @@ from typing import ClassVar
 
 __all__ = [
     "AmbiguousTokenError",
+    "BadKeyError",
     "ConfigurationError",
     "CorruptDatabaseError",
     "DatabaseBusyError",
     "DatabaseError",
     "DatabaseFullError",
     "DatabaseUnavailableError",
+    "DecryptionError",
+    "EncryptionError",
     "ForeignSchemaError",
     "IdConflictError",
     "InvalidTokenError",
+    "LoginRequiredError",
     "MigrationError",
     "MissingDriverError",
+    "MissingKeyError",
     "MissingSDKError",
     "ReadOnlyDatabaseError",
+    "ReadableSecretsWarning",
+    "RefreshError",
+    "RefreshFailedError",
+    "RefreshThrottledError",
+    "RefreshTimeoutError",
     "SchemaError",
     "SchemaMissingError",
     "SchemaNewerError",
@@ -35,6 +45,10 @@ __all__ = [
 
 class UnencryptedConnectionWarning(UserWarning):
     """The database is on another host, and what is sent there is not encrypted."""
+
+
+class ReadableSecretsWarning(UserWarning):
+    """The store has no keyring, so whoever reads the database has the tokens."""
 
 
 class TokenStoreError(Exception):
@@ -79,8 +93,91 @@ class UnknownIdError(TokenStoreError, LookupError):
     """No token is stored under this id (only raised with ``missing_id="raise"``)."""
 
 
+class RefreshError(TokenStoreError):
+    """The access token has expired, and it cannot be refreshed now."""
+
+
+class LoginRequiredError(RefreshError, PermissionError):
+    """Zoho has refused the stored login for good: save new credentials, by a new login.
+
+    Attributes:
+        reason: Zoho's error code.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        """Keep the reason beside the message."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class RefreshFailedError(RefreshError):
+    """Another worker's refresh, which this one has waited for, has failed.
+
+    Attributes:
+        reason: Zoho's error code, or the kind of exception.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        """Keep the reason beside the message."""
+        super().__init__(message)
+        self.reason = reason
+
+
+class RefreshThrottledError(RefreshError):
+    """There were as many refreshes as Zoho allows.
+
+    Attributes:
+        seconds: How long to wait.
+    """
+
+    def __init__(self, message: str, seconds: float = 0.0) -> None:
+        """Keep the seconds beside the message."""
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class RefreshTimeoutError(RefreshError, TimeoutError):
+    """Another worker's refresh took longer than ``RefreshPolicy(wait=…)``."""
+
+
+class EncryptionError(TokenStoreError):
+    """A stored value cannot be read with the keys at hand; nothing was changed."""
+
+
+class MissingKeyError(EncryptionError):
+    """The table is encrypted with keys that the keyring has not.
+
+    Attributes:
+        key_ids: The ids of the keys that are missing, or are others under these ids.
+    """
+
+    def __init__(self, message: str, key_ids: tuple[str, ...] = ()) -> None:
+        """Keep the ids beside the message."""
+        super().__init__(message)
+        self.key_ids = key_ids
+
+
+class DecryptionError(EncryptionError):
+    """A stored value was encrypted with an unknown key, or was damaged, or does not belong here.
+
+    Attributes:
+        token_ids: The ids of the tokens concerned.
+        column: The column, if it is one alone.
+    """
+
+    def __init__(self, message: str, token_ids: tuple[str, ...] = (), column: str = "") -> None:
+        """Keep the place beside the message."""
+        super().__init__(message)
+        self.token_ids = token_ids
+        self.column = column
+
+
 class ConfigurationError(TokenStoreError, ValueError):
     """The database URL, the table name or another setting cannot be used."""
+
+
+class BadKeyError(ConfigurationError):
+    """An encryption key cannot be used; the error names its position and never shows it."""
 
 
 class MissingDriverError(ConfigurationError, ImportError):

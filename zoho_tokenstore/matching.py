@@ -6,7 +6,7 @@ alike, so that there is one answer. ``docs/explanation/token-identity.md`` tells
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from zoho_tokenstore.errors import AmbiguousTokenError, IdConflictError, InvalidTokenError
 from zoho_tokenstore.token import FIELDS, TokenRecord
@@ -78,13 +78,13 @@ def find_one(rule: Rule, token: TokenRecord, rows: Iterable[TokenRecord]) -> Tok
     return _only([row for row in rows if rule.fits(token, row)], rule)
 
 
-def completion(token: TokenRecord, row: TokenRecord) -> dict[str, str | int]:
+def completion(token: TokenRecord, row: TokenRecord) -> dict[str, Any]:
     """Return the fields of the caller's token that the row knows better, with the row's values.
 
     What the caller set stays, but the id is the row's, and access token and expiry stay together:
     a stored pair that expires later, or is the only one with an expiry, replaces the caller's.
     """
-    better = {
+    better: dict[str, Any] = {
         name: known
         for name, set_, known in zip(FIELDS, token, row, strict=True)
         if set_ is None and known is not None

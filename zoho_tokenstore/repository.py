@@ -6,7 +6,10 @@ from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import (
+    Column,
+    ColumnElement,
     Result,
+    Row,
     Select,
     Table,
     bindparam,
@@ -19,10 +22,12 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.changes import Changes, new_id
-from zoho_tokenstore.digests import DIGEST_COLUMNS, FieldDigest, digest, row_digests
+from zoho_tokenstore.digests import DIGEST_COLUMNS, Digest, digest
 from zoho_tokenstore.matching import find_one, rule_of
+from zoho_tokenstore.models import key_table
 from zoho_tokenstore.statements import REFRESHED, keeping_update, one_of, refreshing_update, upsert
-from zoho_tokenstore.token import FIELDS, TokenRecord
+from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.vault import Vault
 
 __all__ = ["BATCH_SIZE", "TokenRepository"]
 
@@ -39,15 +44,20 @@ class TokenRepository:
     Args:
         table: A table made by :func:`zoho_tokenstore.models.token_table`.
         backend: SQLAlchemy's name of the database.
+        vault: Makes column values of records, and records of rows.
+
+    Attributes:
+        vault: As given.
     """
 
-    def __init__(self, table: Table, backend: str) -> None:
+    def __init__(self, table: Table, backend: str, vault: Vault) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
         self._table = table
+        self.vault = vault
         # Columns instead of entities: loading an entity costs more than the query itself.
-        self._select = select(*(table.c[name] for name in FIELDS))
+        self._select = select(*(table.c[name] for name in vault.columns))
         self._find: dict[str, Select[Any]] = {
-            field: self._select.where(table.c[column] == bindparam("digest"))
+            field: self._select.where(_is_one_of(table.c[column], len(vault.digests(field))))
             for field, column in DIGEST_COLUMNS.items()
         }
         key = table.c.id_digest
@@ -56,8 +66,8 @@ class TokenRepository:
         self._related = self._select.where(
             or_(*(one_of(table.c[name], backend) for name in DIGEST_COLUMNS.values()))
         )
-        self._refresh = refreshing_update(table)
-        self._upsert = upsert(table, backend)
+        self._refresh = refreshing_update(table, key_table(table))
+        self._upsert = upsert(table, key_table(table), backend)
         self._upsert_returning = (
             None if self._upsert is None else self._upsert.returning(table.c.id)
         )
@@ -81,33 +91,39 @@ class TokenRepository:
         rule = rule_of(token)
         if rule is None:
             return None
-        parameters = {"digest": digest(rule.field, getattr(token, rule.field))}
-        rows = _records(session.execute(self._find[rule.field], parameters))
+        # No variable holds a value: whatever shows a traceback's local variables would show it.
+        parameters = {
+            f"digest_{number}": digest(rule.field, getattr(token, rule.field))
+            for number, digest in enumerate(self.vault.digests(rule.field))
+        }
+        rows = self._records(session.execute(self._find[rule.field], parameters))
         return find_one(rule, token, rows)
 
-    def page(self, session: Session, after: str | None) -> list[TokenRecord]:
+    def page(self, session: Session, after: str | None) -> Sequence[Row[Any]]:
         """Return the next rows in the order of their keys, :data:`PAGE_SIZE` at most.
+
+        What they hold is for :meth:`Vault.record` to tell.
 
         Args:
             session: Where to read.
             after: The id of the last row seen, ``None`` to begin.
         """
         if after is None:
-            return _records(session.execute(self._first_page))
-        return _records(session.execute(self._next_page, {"after": digest("id", after)}))
+            return session.execute(self._first_page).all()
+        return session.execute(self._next_page, {"after": digest("id", after)}).all()
 
     def refresh(self, session: Session, token: TokenRecord) -> str | None:
         """Update a token that was read from here and has been refreshed since.
 
         Its user, client, grant and refresh token are as they were, so whom it belongs to is no
-        question, and no other row can be concerned.
+        question, and no other row can be concerned. What is encrypted is never changed unread.
 
         Returns:
             The row's id, or ``None`` when nothing was done because it is another case.
         """
-        if not (token.id and token.user_name):
+        if self.vault.encrypts or not (token.id and token.user_name):
             return None
-        values = _values(token) | {"updated_at": datetime.now(UTC)}
+        values = self._values(token) | {"updated_at": datetime.now(UTC)}
         names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")
         parameters = {f"new_{name}": values[name] for name in names}
         updated = session.connection().execute(self._refresh, parameters)
@@ -119,12 +135,12 @@ class TokenRepository:
         Returns:
             The row's id, or ``None`` when nothing was done because it is for :meth:`save`.
         """
-        if self._upsert is None or self._upsert_returning is None:
+        if self.vault.encrypts or self._upsert is None or self._upsert_returning is None:
             return None
         connection = session.connection()
         now = datetime.now(UTC)
         row = token if token.id else token._replace(id=new_id())
-        values = _values(row) | {"created_at": now, "updated_at": now}
+        values = self._values(row) | {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = connection.execute(self._upsert_returning, values)
         elif connection.execute(self._upsert, values).rowcount:
@@ -144,8 +160,9 @@ class TokenRepository:
         Raises:
             AmbiguousTokenError: More than one row fits a token.
             IdConflictError: A token's id belongs to another row.
+            EncryptionError: One of the rows concerned cannot be read.
         """
-        digest_once = cache(digest)
+        digest_once = cache(self.vault.digest)
         changes = Changes(
             row
             for start in range(0, len(tokens), PAGE_SIZE)
@@ -165,16 +182,20 @@ class TokenRepository:
         session.execute(delete(self._table))
 
     def _find_related(
-        self, session: Session, tokens: Sequence[TokenRecord], digest: FieldDigest
+        self, session: Session, tokens: Sequence[TokenRecord], digest: Digest
     ) -> list[TokenRecord]:
         """Return the rows that share an id, a user name or a token with one of these."""
         digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
-            values = {getattr(token, field) for token in tokens} - {None}
-            digests[column] = [digest(field, value) for value in values]
-        return _records(session.execute(self._related, digests))
+            makers = (digest, *self.vault.digests(field)[1:])
+            digests[column] = [
+                make(field, value)
+                for value in {getattr(token, field) for token in tokens} - {None}
+                for make in makers
+            ]
+        return self._records(session.execute(self._related, digests))
 
-    def _write(self, session: Session, changes: Changes, digest: FieldDigest) -> None:
+    def _write(self, session: Session, changes: Changes, digest: Digest) -> None:
         now = datetime.now(UTC)
         if changes.deleted:
             self._delete(session, changes.deleted)
@@ -186,7 +207,7 @@ class TokenRepository:
             session.execute(
                 self._update,
                 [
-                    _new_values(changes.stored[key], row, digest) | {"new_updated_at": now}
+                    self._new_values(changes.stored[key], row, digest) | {"new_updated_at": now}
                     for key, row in changes.updated.items()
                 ],
             )
@@ -194,32 +215,38 @@ class TokenRepository:
             times = {"created_at": now, "updated_at": now}
             session.execute(
                 insert(self._table),
-                [_values(row, digest) | times for row in changes.inserted.values()],
+                [self._values(row, digest) | times for row in changes.inserted.values()],
             )
 
     def _delete(self, session: Session, ids: Iterable[str]) -> None:
         session.execute(self._delete_row, [{"row_digest": digest("id", key)} for key in ids])
 
+    def _new_values(self, stored: TokenRecord, row: TokenRecord, digest: Digest) -> dict[str, Any]:
+        """Return the parameters that turn the stored row into the new one.
 
-def _new_values(stored: TokenRecord, row: TokenRecord, digest: FieldDigest) -> dict[str, Any]:
-    """Return the parameters that turn the stored row into the new one, what stays as ``None``."""
-    before, after = _values(stored, digest), _values(row, digest)
-    changed = {
-        f"new_{name}": value if value != before[name] else None for name, value in after.items()
-    }
-    return changed | {
-        "row_digest": before["id_digest"],
-        "new_identity_digest": after["identity_digest"],
-    }
+        What stays as it is may be ``None``; in a table with keys, all is encrypted anew.
+        """
+        after = self._values(row, digest)
+        before = {} if self.vault.encrypts else self._values(stored, digest)
+        changed = {
+            f"new_{name}": None if name in before and before[name] == value else value
+            for name, value in after.items()
+        }
+        return changed | {
+            "row_digest": after["id_digest"],
+            "new_identity_digest": after["identity_digest"],
+        }
+
+    def _values(self, row: TokenRecord, digest: Digest | None = None) -> dict[str, Any]:
+        return self.vault.values(row, digest or self.vault.digest)
+
+    def _records(self, result: Result[Any]) -> list[TokenRecord]:
+        return [self.vault.record(row) for row in result]
+
+
+def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:
+    return or_(*(column == bindparam(f"digest_{n}") for n in range(number)))
 
 
 def _vacated(key: str) -> dict[str, str]:
     return {"row_digest": digest("id", key), "vacated": digest("vacated", key)}
-
-
-def _values(row: TokenRecord, field_digest: FieldDigest = digest) -> dict[str, Any]:
-    return row._asdict() | row_digests(row, field_digest)
-
-
-def _records(result: Result[Any]) -> list[TokenRecord]:
-    return [TokenRecord._make(row) for row in result]

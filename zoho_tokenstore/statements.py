@@ -57,12 +57,13 @@ def keeping_update(table: Table) -> Update:
     return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
 
 
-def refreshing_update(table: Table) -> Update:
+def refreshing_update(table: Table, keys: Table) -> Update:
     """Build the update of a row whose login stays what it is, the rest of it being new.
 
     It takes ``new_`` values of :data:`REFRESHED` and of ``id_digest``, ``identity_digest``,
     ``grant_digest`` and ``refresh_digest``, and does nothing when one of these four is not the
-    row's; the last two may be absent.
+    row's; the last two may be absent. Nor does it when the table has keys, because its values are
+    readable.
     """
     unchanged = (
         or_(_new(table, name).is_(None), table.c[name] == _new(table, name))
@@ -72,19 +73,21 @@ def refreshing_update(table: Table) -> Update:
         update(table)
         .where(table.c.id_digest == _new(table, "id_digest"))
         .where(table.c.identity_digest == _new(table, "identity_digest"), *unchanged)
+        .where(~exists(select(keys.c.key_id)))
         .values({name: _new_or_stored(table, name) for name in REFRESHED})
     )
 
 
-def upsert(table: Table, backend: str) -> Insert | None:
+def upsert(table: Table, keys: Table, backend: str) -> Insert | None:
     """Build the statement that inserts a token's row, or updates the row of the same identity.
 
     It takes a value for every column, and does nothing when any other row shares an id, a user name
-    or a token with this one: which row is meant is then for the rules to say. Absent values keep
-    what is stored.
+    or a token with this one: which row is meant is then for the rules to say. Nor does it when the
+    table has keys, because its values are readable. Absent values keep what is stored.
 
     Args:
         table: The token table.
+        keys: Its key table.
         backend: SQLAlchemy's name of the database.
 
     Returns:
@@ -92,7 +95,8 @@ def upsert(table: Table, backend: str) -> Insert | None:
     """
     # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
     values = select(*(_value(table, column.name) for column in table.columns)).where(
-        *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values())
+        *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
+        ~exists(select(keys.c.key_id)),
     )
     names = [column.name for column in table.columns]
     if backend in ("mysql", "mariadb"):

@@ -7,6 +7,7 @@ from zoho_tokenstore.errors import InvalidTokenError, TokenTypeError
 
 __all__ = [
     "FIELDS",
+    "MAX_EXPIRY",
     "SECRET_FIELDS",
     "TEXT_FIELDS",
     "TokenRecord",

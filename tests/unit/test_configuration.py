@@ -1,6 +1,5 @@
 """URLs, names, environment and drivers."""
 
-import builtins
 import logging
 import socket
 
@@ -17,10 +16,8 @@ from zoho_tokenstore.errors import (
     DatabaseError,
     DatabaseUnavailableError,
     MissingDriverError,
-    MissingSDKError,
 )
 from zoho_tokenstore.faults import translate
-from zoho_tokenstore.sdk import binding
 from zoho_tokenstore.urls import resolve
 
 
@@ -219,27 +216,3 @@ def test_errors_that_are_not_the_drivers_are_translated_too():
         assert type(translated) is kind
         assert "s3cret" not in str(translated)
         assert "postgresql+psycopg://me:***@h/d" in str(translated)
-
-
-def test_without_an_sdk_the_error_names_the_extra(monkeypatch):
-    binding.load.cache_clear()
-    monkeypatch.setattr(binding, "find_spec", lambda _: None)
-    with pytest.raises(MissingSDKError, match=r"zoho-tokenstore\[sdk8-0\]"):
-        SQLAlchemyTokenStore("sqlite://")
-    binding.load.cache_clear()
-
-
-def test_an_sdk_that_cannot_be_imported_says_why(monkeypatch):
-    binding.load.cache_clear()
-    real = builtins.__import__
-
-    def fail(name, *args, **kwargs):
-        if name == "zoho_tokenstore.sdk.zohocrmsdk":
-            raise ImportError("No module named 'mysql'")
-        return real(name, *args, **kwargs)
-
-    monkeypatch.setattr(builtins, "__import__", fail)
-    with pytest.raises(MissingSDKError, match=r"No module named 'mysql'.*sdk5-0"):
-        SQLAlchemyTokenStore("sqlite://")
-    monkeypatch.undo()
-    binding.load.cache_clear()

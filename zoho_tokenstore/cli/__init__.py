@@ -9,9 +9,9 @@ from typing import Annotated, Final
 import typer
 
 from zoho_tokenstore import __version__
-from zoho_tokenstore.cli import demo, schema
+from zoho_tokenstore.cli import demo, keys, schema, tokens
 from zoho_tokenstore.cli.console import messages
-from zoho_tokenstore.errors import ConfigurationError, TokenStoreError
+from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
 __all__ = ["app", "main"]
 
@@ -25,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 schema.register(app)
+keys.register(app)
+tokens.register(app)
 demo.register(app)
 
 
@@ -51,4 +53,4 @@ def main() -> None:
         app()
     except TokenStoreError as error:
         messages.print(f"zoho-tokenstore: {error}", style="red")
-        sys.exit(WRONG_USAGE if type(error) is ConfigurationError else FAILED)
+        sys.exit(WRONG_USAGE if type(error) in (ConfigurationError, BadKeyError) else FAILED)

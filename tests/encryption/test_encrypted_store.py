@@ -1,0 +1,352 @@
+"""A store with a keyring: nothing readable, everything found, and never garbage."""
+
+import warnings
+from contextlib import contextmanager
+from itertools import pairwise
+
+import pytest
+from sqlalchemy import create_engine, event, text
+
+import sdks
+from sdks import SETTERS
+from support import (
+    KEY,
+    LOGIN,
+    known,
+    login,
+    make_token,
+    record,
+    sdk_error,
+    stored,
+)
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore.digests import digest
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    DecryptionError,
+    InvalidTokenError,
+    MissingKeyError,
+    ReadableSecretsWarning,
+)
+from zoho_tokenstore.token import SECRET_FIELDS
+
+OLD, NEW = Keyring.generate_key(), Keyring.generate_key()
+OLD_ID, NEW_ID = OLD.partition(":")[0], NEW.partition(":")[0]
+SECRETS = ("client_secret", "refresh_token", "access_token", "grant_token")
+
+
+@pytest.fixture
+def opened(url):
+    """Open the store with keys, or without."""
+    stores = []
+
+    def opened(*keys, **options):
+        keyring = Keyring.from_text(",".join(keys)) if keys else None
+        stores.append(SQLAlchemyTokenStore(url, keyring=keyring, **options))
+        return stores[-1]
+
+    yield opened
+    for store in stores:
+        store.close()
+
+
+@pytest.fixture
+def database(url):
+    """Run SQL beside the store; a query returns its rows."""
+    engine = create_engine(url)
+
+    def run(statement, **parameters):
+        with engine.begin() as connection:
+            result = connection.execute(text(statement), parameters)
+            return result.mappings().all() if result.returns_rows else []
+
+    yield run
+    engine.dispose()
+
+
+def test_no_secret_is_readable_and_every_lookup_finds(opened, database):
+    store = opened(OLD)
+    token = login("alice", grant_token="1000.grant.alice")
+    store.save_token(token)
+    (row,) = database("select * from oauthtoken")
+    secrets = [LOGIN["client_secret"]] + [known(token)[name] for name in SECRETS[1:]]
+    for value in row.values():
+        assert not [secret for secret in secrets if secret in str(value)]
+    for name in ("refresh_token", "access_token", "grant_token"):
+        column = name.removesuffix("_token") + "_digest"
+        assert row[column] != digest(name, known(token)[name]), "whoever guesses cannot tell"
+    for wanted in (
+        make_token("alice"),
+        make_token(access_token=known(token)["access_token"]),
+        make_token(grant_token="1000.grant.alice"),
+        make_token(refresh_token=known(token)["refresh_token"]),
+        make_token(id=known(token)["id"]),
+    ):
+        assert known(store.find_token(wanted)) == known(token)
+
+
+def test_leases_tell_nothing_of_a_login(opened, database, zoho, tmp_path):
+    store = opened(OLD)
+    grant = zoho.grant("alice@example.com")
+    application = sdks.Application(zoho, store, tmp_path)
+    assert application.visit(sdks.new_token(grant_token=grant), "alice@example.com")
+    (row,) = stored(store)
+    secrets = [digest(purpose, row[f"{purpose}_token"]) for purpose in ("grant", "refresh")]
+    leases = database("select key_digest, credential from oauthtoken_lease")
+    assert leases
+    assert not {value for lease in leases for value in lease.values()} & set(secrets)
+
+
+def test_absent_values_stay_absent(opened, database):
+    opened(OLD).save_token(make_token("alice", refresh_token="only"))
+    (row,) = database("select * from oauthtoken")
+    assert (row["access_token"], row["grant_token"], row["client_secret"]) == (None,) * 3
+    assert row["access_digest"] is None
+
+
+def test_a_lookup_uses_an_index(sqlite_url):
+    with SQLAlchemyTokenStore(sqlite_url, keyring=Keyring.from_text(KEY)) as store:
+        store.save_token(login("alice"))
+        statements = []
+        engine = store._database._engines.autocommit
+        event.listen(
+            engine,
+            "before_cursor_execute",
+            lambda _c, _cursor, statement, parameters, *_: statements.append(
+                (statement, parameters)
+            ),
+        )
+        for field in ("refresh_token", "grant_token", "access_token"):
+            store.find_token(make_token(**{field: "x"}))
+        assert len(statements) == 3
+        with engine.connect() as connection:
+            for statement, parameters in tuple(statements):
+                plan = connection.exec_driver_sql(f"explain query plan {statement}", parameters)
+                assert "SCAN" not in " ".join(row[-1] for row in plan)
+
+
+def test_the_keys_must_be_those_of_the_table(opened):
+    opened(OLD).save_token(login("alice"))
+    for keys, missing in (((), OLD_ID), ((NEW,), OLD_ID)):
+        for call in (
+            lambda store: store.find_token(make_token("alice")),
+            lambda store: store.save_token(login("bob")),
+            lambda store: store.get_tokens(),
+            lambda store: store.delete_tokens(),
+        ):
+            with sdk_error(MissingKeyError, missing) as caught:
+                call(opened(*keys))
+            assert caught.value.cause.key_ids == (missing,)
+    assert len(stored(opened(OLD))) == 1
+
+
+def test_another_key_of_the_same_id_is_told_apart(opened):
+    opened(OLD).save_token(login("alice"))
+    forged = f"{OLD_ID}:{NEW.partition(':')[2]}"
+    with sdk_error(MissingKeyError, "it has another one"):
+        opened(forged).find_token(make_token("alice"))
+
+
+def test_readable_rows_stay_readable_until_they_are_saved(opened, database):
+    opened().save_tokens([login("alice"), login("bob"), login(refresh_token="nameless")])
+    store = opened(OLD)
+    assert [row["refresh_token"] for row in stored(store)] == [
+        row["refresh_token"] for row in stored(store)
+    ]
+    assert len(stored(store)) == 3
+    assert store.find_token(make_token("alice")) is not None
+    assert store.find_token(make_token(refresh_token="nameless")) is not None
+    token = store.find_token(make_token("alice"))
+    SETTERS["access_token"](token, "refreshed")
+    store.save_token(token)
+    rows = database("select * from oauthtoken where user_name = 'alice'")
+    assert [row["refresh_token"][:5] for row in rows] == ["zts1:"], "the whole row is encrypted"
+    assert [row["client_secret"][:5] for row in rows] == ["zts1:"]
+    assert record(store.find_token(make_token("alice"))).access_token == "refreshed"
+    assert record(store.find_token(make_token("bob"))).access_token == "1000.access.bob"
+
+
+def test_a_login_stored_readable_is_not_stored_again(opened):
+    opened().save_tokens(
+        [login(refresh_token="nameless"), make_token(grant_token="nameless", client_id="c")]
+    )
+    store = opened(OLD)
+    store.save_token(login("alice", refresh_token="nameless"))
+    store.save_token(make_token(grant_token="nameless", client_id="c", refresh_token="new"))
+    assert len(stored(store)) == 2
+
+
+def test_a_worker_without_keys_writes_nothing_over_what_is_encrypted(opened, database):
+    """It was started before the keys were."""
+    old, new = opened(), opened(OLD)
+    old.save_tokens([login("alice"), login("bob")])
+    token = old.find_token(make_token("alice"))
+    new.save_token(login("alice"))
+    before = database("select * from oauthtoken order by id")
+    SETTERS["access_token"](token, "overwritten")
+    for call in (
+        lambda: old.save_token(token),
+        lambda: old.save_token(login("alice", access_token="overwritten")),
+        lambda: old.find_token(make_token("alice")),
+        old.get_tokens,
+    ):
+        with sdk_error(DecryptionError, "has no keyring"):
+            call()
+    assert database("select * from oauthtoken order by id") == before
+    assert known(old.find_token(make_token("bob")))["access_token"] == "1000.access.bob"
+
+
+@contextmanager
+def damaged(database, column, change):
+    """Change a stored value; put it back."""
+    (row,) = database(f"select {column} from oauthtoken where user_name = 'alice'")
+    update = f"update oauthtoken set {column} = :v where user_name = 'alice'"
+    database(update, v=change(row[column]))
+    yield
+    database(update, v=row[column])
+
+
+DAMAGES = {
+    "cut": lambda value: value[:-4],
+    "marked otherwise": lambda value: "Zts1" + value[4:],
+    "unmarked": lambda value: value[5:],
+    "another key": lambda value: value.replace(OLD_ID, "other"),
+    "one character": lambda value: value[:60] + ("A" if value[60] != "A" else "B") + value[61:],
+    "only the mark": lambda _: "zts1:",
+    "a readable value": lambda _: "1000.planted",
+}
+
+
+@pytest.mark.parametrize("column", SECRETS)
+@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_value_is_an_error_and_nothing_else(sqlite_url, column, change):
+    engine = create_engine(sqlite_url)
+
+    def database(statement, **parameters):
+        with engine.begin() as connection:
+            result = connection.execute(text(statement), parameters)
+            return result.mappings().all() if result.returns_rows else []
+
+    with SQLAlchemyTokenStore(sqlite_url, keyring=Keyring.from_text(OLD)) as store:
+        store.save_tokens([login("alice", grant_token="1000.grant"), login("bob")])
+        alice = record(store.find_token(make_token("alice")))
+        with damaged(database, column, change):
+            before = database("select * from oauthtoken order by id")
+            place = f"{column} of token '{alice.id}'"
+            for call in (
+                lambda: store.find_token(make_token("alice")),
+                lambda: store.find_token_by_id(alice.id),
+                lambda: store.find_token(make_token(refresh_token=alice.refresh_token)),
+                lambda: store.save_token(login("alice", access_token="new")),
+                lambda: store.save_token(sdks.SDK.build(alice)),
+            ):
+                with sdk_error(DecryptionError, place) as caught:
+                    call()
+                assert caught.value.cause.token_ids == (alice.id,)
+                assert caught.value.cause.column == column
+            assert database("select * from oauthtoken order by id") == before
+            assert known(store.find_token(make_token("bob"))) == known(login("bob")) | {
+                "id": known(store.find_token(make_token("bob")))["id"]
+            }
+        assert record(store.find_token(make_token("alice"))) == alice
+    engine.dispose()
+
+
+def test_values_of_another_row_are_refused(opened, database):
+    store = opened(OLD)
+    store.save_tokens([login("alice"), login("bob")])
+    alice, bob = (store.find_token(make_token(name)) for name in ("alice", "bob"))
+    rows = {row["user_name"]: row for row in database("select * from oauthtoken")}
+    for name in SECRETS[:3]:
+        database(
+            f"update oauthtoken set {name} = :v where user_name = 'alice'",
+            v=rows["bob"][name],
+        )
+    with sdk_error(DecryptionError, known(alice)["id"]):
+        store.find_token(make_token("alice"))
+    assert known(store.find_token(make_token("bob"))) == known(bob)
+
+
+def test_unreadable_tokens_are_named_or_left_out(opened, database, caplog):
+    store = opened(OLD)
+    store.save_tokens([login(name) for name in ("alice", "bob", "carol", "dave")])
+    bad = sorted(known(store.find_token(make_token(name)))["id"] for name in ("alice", "carol"))
+    database(
+        "update oauthtoken set access_token = 'zts1:x:x' where user_name in ('alice', 'carol')"
+    )
+    with sdk_error(DecryptionError, "2 stored tokens cannot be read") as caught:
+        store.get_tokens()
+    assert sorted(caught.value.cause.token_ids) == bad
+    assert all(key in str(caught.value.cause) for key in bad)
+    with pytest.raises(DecryptionError):
+        list(store.iter_tokens())
+    good = {record(token).user_name for token in store.iter_tokens(on_error="skip")}
+    assert good == {"bob", "dave"}
+    assert all(key in caplog.text for key in bad)
+    with pytest.raises(ConfigurationError, match="on_error"):
+        store.iter_tokens(on_error="ignore")
+
+
+def test_workers_with_the_old_and_the_new_list_share_every_row(opened):
+    """From one step of a rotation to the next, both kinds of workers run."""
+    steps = [(OLD,), (OLD, NEW), (NEW, OLD)]
+    for before, after in pairwise(steps):
+        old, new = opened(*before), opened(*after)
+        old.delete_tokens()
+        old.save_tokens([login("alice"), login(refresh_token="nameless")])
+        new.save_token(login("alice", access_token="by the new one"))
+        new.save_token(login("bob"))
+        new.save_token(login(refresh_token="nameless", access_token="by the new one"))
+        for store in (new,) if NEW not in before and after[0] == NEW else (old, new):
+            assert len(stored(store)) == 3
+            assert record(store.find_token(make_token("alice"))).access_token == "by the new one"
+            nameless = store.find_token(make_token(refresh_token="nameless"))
+            assert record(nameless).access_token == "by the new one"
+        old.save_token(login("bob", access_token="by the old one"))
+        assert len(stored(new)) == 3
+        assert record(new.find_token(make_token("bob"))).access_token == "by the old one"
+
+
+def test_two_first_keys_at_once_make_one_index(opened):
+    one, other = opened(OLD, NEW), opened(NEW, OLD)
+    one.save_token(login(refresh_token="shared"))
+    assert other.find_token(make_token(refresh_token="shared")) is not None
+    other.save_token(login(refresh_token="shared", access_token="newer"))
+    assert len(stored(one)) == 1
+
+
+def open_and_save(url, keys, name):
+    with SQLAlchemyTokenStore(url, keyring=Keyring.from_text(keys)) as store:
+        store.save_token(login(name))
+        store.save_token(login(refresh_token="shared by all", access_token=name))
+
+
+def test_processes_that_encrypt_a_new_table_at_once_agree(crowd, url):
+    lists = [f"{OLD},{NEW}", f"{NEW},{OLD}"]
+    crowd.run(open_and_save, [(url, lists[n % 2], f"user {n}") for n in range(12)])
+    with SQLAlchemyTokenStore(url, keyring=Keyring.from_text(lists[0])) as store:
+        assert len(stored(store)) == 13
+        assert store.find_token(make_token(refresh_token="shared by all")) is not None
+
+
+def test_without_keys_a_warning_says_so_once(sqlite_url):
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        with pytest.warns(ReadableSecretsWarning, match="keys generate"):
+            store.save_token(login("alice"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", ReadableSecretsWarning)
+            store.save_token(login("bob"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ReadableSecretsWarning)
+        with SQLAlchemyTokenStore(
+            sqlite_url.replace("tokens", "others"), keyring=Keyring.from_text(KEY)
+        ) as store:
+            store.save_token(login("alice"))
+
+
+def test_readable_values_that_look_encrypted_are_refused(opened):
+    store = opened()
+    for name in SECRET_FIELDS:
+        with sdk_error(InvalidTokenError, "zts1:"):
+            store.save_token(login("alice", **{name: "zts1:one:x"}))
+    assert stored(store) == []

@@ -1,0 +1,115 @@
+"""The commands about encryption keys: generate, status, rotate."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.progress import Progress
+from sqlalchemy import func, select
+
+from zoho_tokenstore.cli.console import data, messages
+from zoho_tokenstore.cli.options import Json, KeysFile, SchemaName, TableName, Url, opened_table
+from zoho_tokenstore.config import PREFIX, Settings
+from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.keyring import Keyring
+from zoho_tokenstore.keys import open_encrypted
+from zoho_tokenstore.rotation import READABLE, Rotation, Rotator, count_keys
+
+__all__ = ["register"]
+
+keys = typer.Typer(help="Make, count and rotate encryption keys.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.add_typer(keys, name="keys")
+
+
+@keys.command()
+def generate() -> None:
+    """Print a new key: keep it where secrets are kept."""
+    data.print(Keyring.generate_key())
+
+
+@keys.command()
+def status(
+    *,
+    url: Url = None,
+    table: TableName = None,
+    schema: SchemaName = None,
+    keys_file: KeysFile = None,
+    as_json: Json = False,
+) -> None:
+    """Count the stored tokens by the key that they are encrypted with."""
+    settings = _settings(url, table, schema, keys_file)
+    keyring = settings.keyring
+    with opened_table(settings) as database:
+        counted = count_keys(database, settings.token_schema.table)
+    ids = keyring.ids if keyring else ()
+    readable = counted.pop(READABLE, 0)
+    if as_json:
+        missing = sorted(set(counted) - set(ids))
+        data.print(json.dumps({"keys": dict(counted), "readable": readable, "missing": missing}))
+        return
+    for key_id in dict.fromkeys((*ids, *sorted(counted))):
+        data.print(f"{key_id}: {counted[key_id]} tokens{_role(key_id, keyring)}")
+    data.print(f"readable: {readable} tokens")
+
+
+@keys.command()
+def rotate(
+    *,
+    url: Url = None,
+    table: TableName = None,
+    schema: SchemaName = None,
+    keys_file: KeysFile = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Encrypt every stored token with the first key; it may be ended and run again."""
+    settings = _settings(url, table, schema, keys_file)
+    if settings.keyring is None:
+        raise ConfigurationError(
+            f"there are no keys: make one with 'zoho-tokenstore keys generate' and set {PREFIX}KEYS"
+        )
+    tokens = settings.token_schema.table
+    with opened_table(settings) as database, Progress(console=messages) as progress:
+        vault = open_encrypted(database, tokens, settings.keyring, all_keys=False)
+        rows = database.autocommit(lambda s: s.scalar(select(func.count()).select_from(tokens)))
+        task = progress.add_task("counting" if dry_run else "encrypting", total=rows)
+        rotation = Rotator(database, tokens, vault).run(
+            dry_run=dry_run, on_rows=lambda number: progress.advance(task, number)
+        )
+    _report(rotation, settings.keyring, as_json=as_json)
+    if rotation.failed:
+        raise typer.Exit(1)
+
+
+def _report(rotation: Rotation, keyring: Keyring, *, as_json: bool) -> None:
+    counts = {
+        "rotated": rotation.rotated,
+        "current": rotation.current,
+        "failed": len(rotation.failed),
+    }
+    if as_json:
+        data.print(json.dumps(counts))
+    else:
+        data.print(", ".join(f"{name}: {number}" for name, number in counts.items()))
+    for error in rotation.failed:
+        messages.print(str(error), style="red")
+    for key_id in rotation.forgotten:
+        if key_id in keyring.ids:
+            messages.print(f"the key {key_id} can be removed: nothing is encrypted with it")
+
+
+def _role(key_id: str, keyring: Keyring | None) -> str:
+    if keyring is None or key_id not in keyring.ids:
+        return " (not in the keyring)"
+    return " (encrypts)" if key_id == keyring.first.id else ""
+
+
+def _settings(
+    url: str | None, table: str | None, schema: str | None, keys_file: str | None
+) -> Settings:
+    said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
+    return Settings.from_env(overrides=said)

@@ -1,0 +1,182 @@
+"""Encryption keys: how they are written, where they come from, and which one encrypts."""
+
+import base64
+import binascii
+import os
+import re
+import stat
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import Final, Self
+
+from zoho_tokenstore.errors import BadKeyError, ConfigurationError
+
+__all__ = ["KEY_ID_LENGTH", "Key", "Keyring"]
+
+KEY_LENGTH: Final = 32
+"""Bytes: AES-256."""
+
+KEY_ID_LENGTH: Final = 32
+"""Characters at most."""
+
+FETCH_PAUSE: Final = 10.0
+"""Seconds between two looks for new keys."""
+
+_ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{KEY_ID_LENGTH - 1}}}")
+_SEPARATOR: Final = re.compile(r"[,\s]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One encryption key.
+
+    Attributes:
+        id: What it is called in the database; not secret.
+        secret: Its 32 bytes.
+    """
+
+    id: str
+    secret: bytes = field(repr=False)
+
+
+class Keyring:
+    """The keys of a store: the first encrypts, all of them decrypt.
+
+    Made by :meth:`from_text`, :meth:`from_file` or :meth:`from_callable`. The latter two look
+    again, every ten seconds at most, when a value turns up that none of the keys fits: a key that
+    is appended where they look needs no restart. Which key encrypts is settled at the start.
+    """
+
+    def __init__(self, keys: Sequence[Key], fetch: Callable[[], str] | None = None) -> None:
+        """Take keys that have been checked."""
+        self._keys = {key.id: key for key in keys}
+        self._fetch = fetch
+        self._fetched = time.monotonic()
+        self.first: Final = keys[0]
+
+    @staticmethod
+    def generate_key() -> str:
+        """Return a new key as text: ``<key id>:<base64url of 32 random bytes>``.
+
+        The id begins with the date (UTC), so that it tells which key is the older one.
+        """
+        key_id = f"{datetime.now(UTC):%Y%m%d}-{token_hex(3)}"
+        return f"{key_id}:{base64.urlsafe_b64encode(token_bytes(KEY_LENGTH)).rstrip(b'=').decode()}"
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """Read keys as :meth:`generate_key` writes them, separated by commas or white space.
+
+        Raises:
+            BadKeyError: There is no key, or one of them is none; the error names its position.
+        """
+        keys, problem = _parse(text)
+        if problem:
+            text, keys = "", []  # whatever shows a traceback's local variables would show them
+            raise BadKeyError(problem)
+        return cls(keys)
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str]) -> Self:
+        """Read keys from a file that nobody but its owner can read.
+
+        Raises:
+            BadKeyError: As from :meth:`from_text`.
+            ConfigurationError: The file cannot be read, or others can read it.
+        """
+        file = Path(path)
+        return cls.from_callable(lambda: _private_text(file))
+
+    @classmethod
+    def from_callable(cls, fetch: Callable[[], str]) -> Self:
+        """Read keys that a function returns, such as one that asks a secrets manager.
+
+        Raises:
+            BadKeyError: As from :meth:`from_text`.
+            Exception: Whatever the function raises.
+        """
+        return cls(_fetched(fetch), fetch)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of the keys; the first one's is first."""
+        return tuple(self._keys)
+
+    def get(self, key_id: str) -> Key | None:
+        """Return a key, if need be from where they were read."""
+        if key_id not in self._keys and self._fetch is not None:
+            now = time.monotonic()
+            if now - self._fetched >= FETCH_PAUSE:
+                self._fetched = now
+                self._keys |= {key.id: key for key in _fetched(self._fetch)}
+        return self._keys.get(key_id)
+
+    def __repr__(self) -> str:
+        """Name the keys and show none."""
+        return f"{type(self).__name__}({', '.join(self._keys)})"
+
+
+def _fetched(fetch: Callable[[], str]) -> list[Key]:
+    keys, problem = _parse(fetch())
+    if problem:
+        keys = []
+        raise BadKeyError(problem)
+    return keys
+
+
+def _parse(text: object) -> tuple[list[Key], str | None]:
+    """Return the keys, or what is wrong with them."""
+    if not isinstance(text, str):
+        return [], f"the encryption keys must be text, not {type(text).__name__}"
+    parts = [part for part in _SEPARATOR.split(text) if part]
+    if not parts:
+        return [], "there is no encryption key: make one with 'zoho-tokenstore keys generate'"
+    keys: list[Key] = []
+    for number, part in enumerate(parts, start=1):
+        key = _key(part)
+        if isinstance(key, str):
+            return [], f"encryption key {number} of {len(parts)} {key}"
+        for other, known in enumerate(islice(keys, number - 1), start=1):
+            if known.id == key.id or known.secret == key.secret:
+                same = "the id" if known.id == key.id else "the bytes"
+                return [], f"encryption key {number} of {len(parts)} has {same} of key {other}"
+        keys.append(key)
+    return keys, None
+
+
+def _key(text: str) -> Key | str:
+    """Return a key, or what is wrong with it."""
+    key_id, colon, encoded = text.partition(":")
+    if not colon:
+        return "has no ':' between its id and its bytes: write it like 'id:base64url'"
+    if not _ID.fullmatch(key_id):
+        return f"has an id that is not 1 to {KEY_ID_LENGTH} letters, digits, '.', '_' or '-'"
+    try:
+        padded = encoded.rstrip("=") + "=" * (-len(encoded.rstrip("=")) % 4)
+        secret = base64.b64decode(padded, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        return "is not base64url after its id"
+    if len(secret) != KEY_LENGTH:
+        return f"has {len(secret)} bytes instead of {KEY_LENGTH}"
+    return Key(key_id, secret)
+
+
+def _private_text(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+                raise ConfigurationError(
+                    f"the key file {path} can be read by others: run 'chmod 600 {path}'"
+                )
+            return file.read()
+    except UnicodeDecodeError:
+        # From None: the codec's error carries the whole content.
+        raise BadKeyError(f"the key file {path} is not text") from None
+    except OSError as error:
+        raise ConfigurationError(f"the key file {path}: {error.strerror}") from error
