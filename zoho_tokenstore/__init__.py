@@ -7,9 +7,18 @@
 from importlib.metadata import version
 
 from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.keyring import Keyring
 from zoho_tokenstore.models import OAuthTokenRow
+from zoho_tokenstore.policy import RefreshPolicy
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 
-__all__ = ["OAuthTokenRow", "SQLAlchemyTokenStore", "TokenStoreError", "__version__"]
+__all__ = [
+    "Keyring",
+    "OAuthTokenRow",
+    "RefreshPolicy",
+    "SQLAlchemyTokenStore",
+    "TokenStoreError",
+    "__version__",
+]
 
 __version__ = version("zoho-tokenstore")

@@ -2,18 +2,37 @@
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Engine, select
+from sqlalchemy.orm import Session
 
+from zoho_tokenstore.claims import Claim, credential_of
+from zoho_tokenstore.clock import epoch_milliseconds
 from zoho_tokenstore.config import Settings
 from zoho_tokenstore.database import Database
-from zoho_tokenstore.models import DEFAULT_TABLE
+from zoho_tokenstore.digests import digest
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    DecryptionError,
+    ReadableSecretsWarning,
+    SchemaOlderError,
+)
+from zoho_tokenstore.keyring import Keyring
+from zoho_tokenstore.keys import open_vault
+from zoho_tokenstore.lease import is_late, logged_in, settle
+from zoho_tokenstore.leases import LeaseRepository, SharedLeases
+from zoho_tokenstore.models import DEFAULT_TABLE, lease_table
+from zoho_tokenstore.policy import RefreshPolicy
+from zoho_tokenstore.refresh import Refresher
 from zoho_tokenstore.repository import TokenRepository
+from zoho_tokenstore.scan import every_token
 from zoho_tokenstore.schema import TokenSchema
-from zoho_tokenstore.sdk import SDKTokenStore
+from zoho_tokenstore.sdk import SDKName, SDKTokenStore
+from zoho_tokenstore.skew import Skew
 from zoho_tokenstore.token import TokenRecord
 
 __all__ = ["SQLAlchemyTokenStore"]
@@ -33,36 +52,52 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         schema: The schema that the table lies in, ``None`` for the connection's default.
         create: Whether the first use may set up an empty database. With ``False`` run
             ``zoho-tokenstore upgrade`` in the deployment.
-        missing_id: What :meth:`find_token_by_id` does about an unknown id: ``"none"`` returns
-            ``None``, ``"raise"`` raises the SDK's own error, as releases before 8-0 7.0.0 need.
+        keyring: The keys that secrets are encrypted with; without them they are stored readable.
+        missing_id: What a lookup by id does about an unknown id: ``"none"`` returns ``None``,
+            ``"raise"`` raises the SDK's own error, as releases before 8-0 7.0.0 need.
+        refresh: How refreshes are coordinated between all workers; ``None`` leaves each SDK to
+            itself.
+        sdk: The package that the application imports, ``"zcrmsdk"`` or ``"zohocrmsdk"``; needed
+            only where both are installed.
 
     Raises:
-        ConfigurationError: The URL or a name cannot be used.
+        ConfigurationError: The URL or a name cannot be used, or ``sdk`` has to be given.
         MissingDriverError: The database's driver is not installed.
         MissingSDKError: No Zoho CRM SDK is installed.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what can be set, by name
         self,
         database: str | URL | Engine,
         *,
         table: str = DEFAULT_TABLE,
         schema: str | None = None,
         create: bool = True,
+        keyring: Keyring | None = None,
         missing_id: Literal["none", "raise"] = "none",
+        refresh: RefreshPolicy | None = RefreshPolicy(),
+        sdk: SDKName | None = None,
     ) -> None:
         """Prepare everything; open nothing."""
-        super().__init__(missing_id=missing_id)
+        super().__init__(missing_id=missing_id, sdk=sdk)
         self._schema = TokenSchema(table, schema)
         self._database = Database(database, create=create)
-        self._tokens = TokenRepository(self._schema.table, self._database.url.get_backend_name())
+        self._keyring = _checked(keyring)
+        self._skew = Skew()
+        self._leases = LeaseRepository(lease_table(self._schema.table))
+        if refresh is not None:
+            leases = SharedLeases(self._database, self._leases, self._skew)
+            self._coordinate(Refresher(refresh, leases, digest=self._digest))
         self._create = create
+        self._tokens: TokenRepository
         self._ready = False
         self._setting_up = threading.Lock()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:  # noqa: ANN401 - passed on
-        """Make the store that ``ZOHO_TOKENSTORE_URL``, ``_TABLE`` and ``_SCHEMA`` describe.
+        """Make the store that ``ZOHO_TOKENSTORE_URL`` and its like describe.
+
+        They are ``_URL``, ``_TABLE``, ``_SCHEMA`` and ``_KEYS``, or ``_KEYS_FILE``.
 
         Args:
             environ: The environment.
@@ -71,8 +106,13 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         Raises:
             ConfigurationError: A variable is missing or cannot be used; the error names it.
         """
-        settings = Settings.from_env(environ)
+        try:
+            settings = Settings.from_env(environ)
+        except ConfigurationError as error:
+            environ = {}  # whatever shows a traceback's local variables would show the keys
+            raise error.with_traceback(None) from None
         names = settings.token_schema
+        options = {"keyring": settings.keyring} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 
     def close(self) -> None:
@@ -98,10 +138,12 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _find(self, token: TokenRecord) -> TokenRecord | None:
         self._prepare()
-        return self._database.autocommit(lambda session: self._tokens.find(session, token))
+        found = self._database.autocommit(lambda session: self._tokens.find(session, token))
+        return None if found is None else self._skew.to_host(found)
 
     def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
         self._prepare()
+        tokens = [self._skew.to_database(token) for token in tokens]
         if len(tokens) == 1 and (key := self._save_alone(tokens[0])):
             return [key]
         return self._database.write(lambda session: self._tokens.save(session, tokens))
@@ -112,33 +154,105 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             lambda session: self._tokens.refresh(session, token)
         ) or self._database.write_one(lambda session: self._tokens.upsert(session, token))
 
+    def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
+        stored = self._skew.to_database(token)
+
+        def work(session: Session) -> tuple[str, TokenRecord | None]:
+            lease, _ = self._leases.read(session, claim.key)
+            if is_late(lease, claim.owner):
+                row = self._tokens.find(session, TokenRecord(id=token.id) if token.id else token)
+                if row is not None and not claim.has_to_be_kept(row):
+                    newer = self._skew.to_host(row) if claim.has_changed(row, stored) else token
+                    return row.id or "", newer
+            key = self._tokens.refresh(session, stored)
+            if key is None:
+                (key,) = self._tokens.save(session, [stored])
+            if claim.record is None:
+                self._leases.delete(session, claim.key)
+                self._note_login(session, key, stored, claim)
+            elif settled := settle(lease, claim.owner):
+                self._leases.write(session, claim.key, settled)
+            return key, None
+
+        return self._database.write(work)
+
+    def _note_login(self, session: Session, key: str, token: TokenRecord, claim: Claim) -> None:
+        """Count the access token of a login, and let nobody refresh it early at once."""
+        row = digest("id", key)
+        lease, now = self._leases.read(session, row)
+        credential = credential_of(token, self._digest)
+        self._leases.write(
+            session, row, logged_in(lease, now, owner=claim.owner, credential=credential)
+        )
+
+    def _digest(self, purpose: str, *values: str) -> str:
+        return self._tokens.vault.digest(purpose, *values)
+
     def _delete(self, key: str) -> None:
+        def work(session: Session) -> None:
+            self._tokens.delete(session, key)
+            self._leases.delete(session, digest("id", key))
+
         self._prepare()
-        self._database.write(lambda session: self._tokens.delete(session, key))
+        self._database.write(work)
 
     def _delete_all(self) -> None:
-        self._prepare()
-        self._database.write(self._tokens.delete_all)
+        def work(session: Session) -> None:
+            self._tokens.delete_all(session)
+            self._leases.delete_all(session)
 
-    def _all(self) -> Iterator[TokenRecord]:
         self._prepare()
-        page = self._page(None)
-        while page:
-            yield from page
-            page = self._page(page[-1].id)
+        self._database.write(work)
 
-    def _page(self, after: str | None) -> list[TokenRecord]:
-        return self._database.autocommit(lambda session: self._tokens.page(session, after))
+    def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
+        self._prepare()
+        return map(self._skew.to_host, every_token(self._database, self._tokens, on_error))
 
     def _prepare(self) -> None:
         """Check the schema once, and set up an empty database."""
         if self._ready:
             return
         with self._setting_up:
-            if not self._database.autocommit(
-                lambda session: self._schema.ready(session.connection(), create=self._create)
-            ):
+            if not self._is_set_up():
                 from zoho_tokenstore import migrate  # noqa: PLC0415 - Alembic, rarely needed
 
-                migrate.upgrade(self._database, self._schema)
+                migrate.set_up(self._database, self._schema)
+            self._database.autocommit(self._compare_clocks)
+            table = self._schema.table
+            vault = open_vault(self._database, table, self._keyring)
+            backend = self._database.url.get_backend_name()
+            self._tokens = TokenRepository(table, backend, vault)
+            if self._keyring is None:
+                _warn_of_readable_secrets()
             self._ready = True
+
+    def _compare_clocks(self, session: Session) -> None:
+        self._skew.measure(session.scalar(select(epoch_milliseconds())) or 0)
+
+    def _is_set_up(self) -> bool:
+        try:
+            return self._database.autocommit(
+                lambda session: self._schema.ready(session.connection(), create=self._create)
+            )
+        except SchemaOlderError:
+            if not self._create:
+                raise
+            return False  # or is somebody setting it up, step by step, at this moment?
+
+
+def _checked(keyring: object) -> Keyring | None:
+    if keyring is None or isinstance(keyring, Keyring):
+        return keyring
+    raise ConfigurationError(
+        f"keyring must be a Keyring, not {type(keyring).__name__}: make it with "
+        "Keyring.from_text(…), from_file(…) or from_callable(…)"
+    )
+
+
+def _warn_of_readable_secrets() -> None:
+    warnings.warn(
+        "tokens and client secrets are stored readable: make a key with 'zoho-tokenstore keys "
+        "generate' and pass keyring=Keyring.from_text(…), or set ZOHO_TOKENSTORE_KEYS",
+        ReadableSecretsWarning,
+        stacklevel=2,
+    )

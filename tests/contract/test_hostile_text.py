@@ -2,7 +2,8 @@
 
 import pytest
 
-from support import SETTERS, known, login, make_token, stored
+from sdks import SETTERS
+from support import known, login, make_token, stored
 
 HOSTILE = [
     "O'Brien",

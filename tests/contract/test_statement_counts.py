@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import Engine, event
 
+from sdks import SETTERS
 from support import login, make_token
 from zoho_tokenstore import SQLAlchemyTokenStore
 
@@ -40,7 +41,7 @@ def test_a_lookup_is_one_statement_found_or_not(store, sent):
 def test_a_refreshed_token_is_one_update(store, sent):
     token = store.find_token(make_token("alice"))
     sent.clear()
-    token.set_access_token("refreshed")
+    SETTERS["access_token"](token, "refreshed")
     store.save_token(token)
     assert [statement.split()[0] for statement in sent] == ["UPDATE"]
 

@@ -1,23 +1,42 @@
 """The methods that an SDK calls, over any place that keeps records.
 
-The words of the contract stand here, once: stores inherit them and say only how they keep records.
+The words of the contracts stand here, once: stores inherit them and say only how they keep records.
 """
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from itertools import islice
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
-from zoho_tokenstore.errors import ConfigurationError, TokenStoreError, UnknownIdError
+from zoho_tokenstore.claims import Claim, Served
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    DecryptionError,
+    IdConflictError,
+    TokenStoreError,
+    UnknownIdError,
+)
 from zoho_tokenstore.matching import check_storable, completion
+from zoho_tokenstore.refresh import Refresher
 from zoho_tokenstore.repository import BATCH_SIZE
-from zoho_tokenstore.sdk.binding import load
+from zoho_tokenstore.sdk.answer import answer, usable
+from zoho_tokenstore.sdk.installed import SDKName, load
+from zoho_tokenstore.sdk.turns import Turns
 from zoho_tokenstore.token import TokenRecord, check_id
 
 __all__ = ["SDKTokenStore"]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+log: Final = logging.getLogger("zoho_tokenstore")
+
+NAMED: Final = 10
+"""Ids that a message names at most; the error has all of them."""
+
+SWALLOWED: Final = ("save_token", "delete_token")
+"""Methods whose errors an SDK may swallow: saves since generation 6, removals always."""
 
 
 def _raises_sdk_exception(method: F) -> F:
@@ -28,33 +47,44 @@ def _raises_sdk_exception(method: F) -> F:
         try:
             return method(self, *args, **kwargs)
         except TokenStoreError as error:
+            if method.__name__ in SWALLOWED:
+                log.error("%s failed: %s", method.__name__, error)  # noqa: TRY400 - a traceback shows values
             raise self._sdk.error(method.__name__, error) from error
 
     return cast("F", call)
 
 
 class SDKTokenStore(ABC):
-    """A token store as Zoho's SDKs want it, registered as their ``TokenStore``.
+    """A token store as Zoho's SDKs want it, registered as the ``TokenStore`` of one of them.
+
+    ``zohocrmsdk`` calls ``find_token``, ``find_token_by_id``, ``save_token(token)`` and
+    ``delete_token(id)``; ``zcrmsdk`` calls ``get_token``, ``get_token_by_id``, ``save_token(user,
+    token)`` and ``delete_token(token)``. An application may call any of them, whatever its SDK.
 
     Every method is safe to call from many threads. A method that the SDK calls raises its
     ``SDKException`` with code ``TOKEN_STORE``; the :class:`TokenStoreError` that tells more is its
-    ``cause``. The other methods raise that error itself.
+    ``cause``. The other methods raise that error itself. Since SDKs swallow what ``save_token`` and
+    ``delete_token`` raise, that is also logged by the logger ``zoho_tokenstore``.
 
     Args:
-        missing_id: What :meth:`find_token_by_id` does about an unknown id: ``"none"`` returns
-            ``None``, ``"raise"`` raises the SDK's own error, as releases before 8-0 7.0.0 need.
+        missing_id: What a lookup by id does about an unknown id: ``"none"`` returns ``None``,
+            ``"raise"`` raises the SDK's own error, as releases before 8-0 7.0.0 need.
+        sdk: The package that the application imports; needed only where both are installed.
 
     Raises:
         MissingSDKError: No SDK is installed.
-        ConfigurationError: ``missing_id`` is neither.
+        ConfigurationError: ``missing_id`` or ``sdk`` is none of these.
     """
 
-    def __init__(self, *, missing_id: Literal["none", "raise"] = "none") -> None:
+    def __init__(
+        self, *, missing_id: Literal["none", "raise"] = "none", sdk: SDKName | None = None
+    ) -> None:
         """Bind the installed SDK."""
         if missing_id not in ("none", "raise"):
             raise ConfigurationError(f"missing_id must be 'none' or 'raise', not {missing_id!r}")
         self._missing_id = missing_id
-        self._sdk = load()
+        self._sdk = load(sdk)
+        self._turns: Turns | None = None
         self._sdk.register(type(self))
 
     @_raises_sdk_exception
@@ -78,6 +108,8 @@ class SDKTokenStore(ABC):
         """
         wanted = self._sdk.read(token)
         found = self._find(wanted)
+        if self._turns is not None and self._turns.are_needed(wanted, found, token):
+            return self._find_in_turn(self._turns, token, wanted, found)
         if found is None:
             return None
         self._sdk.fill(token, completion(wanted, found))
@@ -96,23 +128,81 @@ class SDKTokenStore(ABC):
         Raises:
             SDKException: The id is not text, or the database failed.
         """
-        key = check_id(id)
-        found = self._find(TokenRecord(id=key)) if key else None
-        if found is not None:
-            return self._sdk.build(found)
-        if self._missing_id == "raise":
-            raise UnknownIdError(f"no token is stored under the id {id!r}")
-        return None
+        found = self._find_id(id)
+        return None if found is None else self._build_in_turn(found, usable=lambda row: row)
 
     @_raises_sdk_exception
-    def save_token(self, token: Any) -> None:  # noqa: ANN401 - the SDK's token has no types
+    def get_token(self, user: Any, token: Any) -> Any:  # noqa: ANN401 - the SDK has no types
+        """Return the stored token of a user and of the token's client.
+
+        Args:
+            user: The SDK's ``UserSignature``.
+            token: The SDK's ``OAuthToken``. It gets the user's name; it is not given an access
+                token, so that the SDK goes on asking the store. A grant token that is not the
+                stored one is a new login, and finds nothing.
+
+        Returns:
+            A new ``OAuthToken``, complete, with an expiry in the past if it can only be refreshed;
+            ``None`` when the SDK has to log in.
+
+        Raises:
+            SDKException: As in :meth:`find_token`.
+        """
+        name = self._sdk.read_user(user)
+        wanted = self._sdk.read(token)._replace(user_name=name)
+        found = self._find(wanted)
+        served, claim = Served(None if found is None else answer(wanted, found))
+        if self._turns is not None and self._turns.are_needed(wanted, served, token):
+            served, claim = self._turns.take(
+                wanted, found, lambda: self._find(wanted), lambda row: answer(wanted, row)
+            )
+        if served is None:
+            if self._turns is not None:
+                self._turns.hand_over(token, claim)
+            return None
+        self._sdk.fill(token, {"user_name": name} if name else {})
+        if wanted.grant_token and served.refresh_token:
+            self._sdk.fill(token, {"refresh_token": served.refresh_token})
+        return self._built(served, claim)
+
+    @_raises_sdk_exception
+    def get_token_by_id(self, id: str, token: Any) -> Any:  # noqa: A002, ANN401 - the SDK's own name and type
+        """Return the token that is stored under an id.
+
+        Args:
+            id: The id that a save has set on the token.
+            token: The SDK's ``OAuthToken``. It stays as it is, unless the stored login has not
+                been made yet: then it is filled in, so that the SDK can make it.
+
+        Returns:
+            As in :meth:`get_token`; ``None`` also for an unknown id (see ``missing_id``).
+
+        Raises:
+            SDKException: The id is not text, the token is none of the SDK's, or the database
+                failed.
+        """
+        self._sdk.read(token)
+        found = self._find_id(id)
+        if found is None:
+            return None
+        if usable(found) is None:
+            self._sdk.fill(token, found.known())
+            return None
+        return self._build_in_turn(found, usable)
+
+    @_raises_sdk_exception
+    def save_token(self, user: Any, token: Any = None) -> None:  # noqa: ANN401 - the SDK has no types
         """Store a token: update the stored one that it speaks of, or insert it.
+
+        Called as ``save_token(token)`` or, with the user to whom it belongs, as ``save_token(user,
+        token)``.
 
         An update changes the fields that the token has and keeps the others. A stored token without
         a user that holds the same grant or refresh token becomes this user's. After the commit the
         token's id is set.
 
         Args:
+            user: The SDK's ``UserSignature``; left out, the user is the one that the token names.
             token: The SDK's ``OAuthToken``, with at least one of access, refresh and grant token.
 
         Raises:
@@ -120,19 +210,30 @@ class SDKTokenStore(ABC):
                 fits, the id belongs to another user's token, or the database failed. Nothing was
                 stored then; after a :class:`DatabaseUnavailableError` save again to be sure.
         """
-        self._save_batch([token])
+        if token is None:
+            self._save_one(user, self._sdk.read(user))
+            return
+        name = self._sdk.read_user(user)
+        self._save_one(token, self._sdk.read(token)._replace(user_name=name))
+        self._sdk.fill(token, {"user_name": name} if name else {})
 
     @_raises_sdk_exception
-    def delete_token(self, id: str) -> None:  # noqa: A002 - the SDK's own name
-        """Delete the token with this id; an unknown id changes nothing.
+    def delete_token(self, id: Any) -> None:  # noqa: A002, ANN401 - the SDK's own name and type
+        """Delete one stored token; one that is not stored changes nothing.
 
         Args:
-            id: The id that a save has set on the token.
+            id: The id that a save has set on the token, or the SDK's ``OAuthToken`` itself, which
+                is looked up as in :meth:`find_token`.
 
         Raises:
-            SDKException: The id is not text, or the database failed.
+            SDKException: It is neither, more than one stored token fits, or the database failed.
         """
-        if key := check_id(id):
+        if self._sdk.is_token(id):
+            found = self._find(self._sdk.read(id))
+            key = None if found is None else found.id
+        else:
+            key = check_id(id)
+        if key is not None:
             self._delete(key)
 
     @_raises_sdk_exception
@@ -140,9 +241,14 @@ class SDKTokenStore(ABC):
         """Return all stored tokens; the SDK can be initialised with each of them.
 
         Raises:
-            SDKException: The database failed.
+            SDKException: The database failed, or some of them cannot be decrypted; the error names
+                their ids, and :meth:`iter_tokens` can skip them.
         """
-        return list(self.iter_tokens())
+        unreadable: list[DecryptionError] = []
+        tokens = list(map(self._sdk.build, self._all(unreadable.append)))
+        if unreadable:
+            raise _together(unreadable)
+        return tokens
 
     @_raises_sdk_exception
     def delete_tokens(self) -> None:
@@ -167,16 +273,104 @@ class SDKTokenStore(ABC):
         while batch := list(islice(iterator, BATCH_SIZE)):
             self._save_batch(batch)
 
-    def iter_tokens(self) -> Iterator[Any]:
+    def iter_tokens(self, on_error: Literal["raise", "skip"] = "raise") -> Iterator[Any]:
         """Yield all stored tokens, holding no more than a page of them in memory.
 
         A token that is stored all the while is yielded once; one saved or deleted meanwhile may or
         may not be.
 
+        Args:
+            on_error: What to do about a token that cannot be decrypted: ``"raise"``, or log it and
+                ``"skip"`` it.
+
         Raises:
-            TokenStoreError: The database failed.
+            TokenStoreError: The database failed, or a token cannot be decrypted.
         """
-        return map(self._sdk.build, self._all())
+        if on_error not in ("raise", "skip"):
+            raise ConfigurationError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+        return map(self._sdk.build, self._all(_log if on_error == "skip" else _raise))
+
+    def _coordinate(self, refresher: Refresher) -> None:
+        """Let the SDK refresh only when it is its turn."""
+        self._turns = Turns(
+            self._sdk,
+            refresher,
+            lambda key: self._find(TokenRecord(id=key)),
+            self._save_claimed,
+        )
+
+    def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
+        """Save a refreshed token, and settle its claim; see :class:`Turns`."""
+        raise NotImplementedError
+
+    def _find_id(self, key: object) -> TokenRecord | None:
+        checked = check_id(key)
+        found = None if checked is None else self._find(TokenRecord(id=checked))
+        if found is None and self._missing_id == "raise":
+            raise UnknownIdError(f"no token is stored under the id {key!r}")
+        return found
+
+    def _find_in_turn(
+        self,
+        turns: Turns,
+        token: Any,  # noqa: ANN401 - untyped SDK
+        wanted: TokenRecord,
+        found: TokenRecord | None,
+    ) -> Any:  # noqa: ANN401 - untyped SDK
+        """Find a token that the SDK would ask Zoho for; others may be doing so."""
+        if turns.has_unsaved_login(token):
+            self._save_one(token, wanted)
+            return token
+        served, claim = turns.take(
+            wanted,
+            found,
+            lambda: self._find(wanted),
+            lambda row: wanted._replace(**completion(wanted, row)),
+        )
+        if served is not None:
+            self._sdk.fill(token, served.known())
+        turns.hand_over(token, claim)
+        return None if served is None else token
+
+    def _build_in_turn(
+        self, found: TokenRecord, usable: Callable[[TokenRecord], TokenRecord | None]
+    ) -> Any:  # noqa: ANN401 - untyped SDK
+        """Build the token of a row; if it has to be refreshed, by whose turn it is."""
+        served, claim = Served(usable(found))
+        if self._turns is not None and self._turns.are_needed(found, served):
+            key = TokenRecord(id=found.id)
+            served, claim = self._turns.take(key, found, lambda: self._find(key), usable)
+        return None if served is None else self._built(served, claim)
+
+    def _built(self, record: TokenRecord, claim: Claim | None) -> Any:  # noqa: ANN401 - untyped SDK
+        token = self._sdk.build(record)
+        if self._turns is not None:
+            self._turns.hand_over(token, claim)
+        return token
+
+    def _save_one(self, token: Any, record: TokenRecord) -> None:  # noqa: ANN401 - untyped SDK
+        check_storable(record)
+        try:
+            key = self._keep(token, record)
+        except IdConflictError:
+            if not self._id_is_a_coincidence(record):
+                raise
+            key = self._keep(token, record._replace(id=None))
+        self._sdk.fill(token, {"id": key})
+        if self._turns is not None:
+            self._turns.watch_own_copy(token)
+
+    def _keep(self, token: Any, record: TokenRecord) -> str:  # noqa: ANN401 - untyped SDK
+        key = None if self._turns is None else self._turns.save(token, record)
+        return self._save([record])[0] if key is None else key
+
+    def _id_is_a_coincidence(self, record: TokenRecord) -> bool:
+        """Tell whether the SDK made an id that another login has by chance."""
+        made = self._sdk.made_ids_begin_with
+        if not made or not (record.id or "").startswith(made) or record.refresh_token is None:
+            return False
+        holder = self._find(TokenRecord(id=record.id))
+        return holder is None or holder.refresh_token != record.refresh_token
 
     def _save_batch(self, tokens: Sequence[Any]) -> None:
         records = [self._sdk.read(token) for token in tokens]
@@ -203,5 +397,19 @@ class SDKTokenStore(ABC):
         """Delete every record."""
 
     @abstractmethod
-    def _all(self) -> Iterator[TokenRecord]:
-        """Yield every record."""
+    def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
+        """Yield every record but those that cannot be decrypted, which ``on_error`` is told of."""
+
+
+def _raise(error: DecryptionError) -> None:
+    raise error
+
+
+def _log(error: DecryptionError) -> None:
+    log.error("a token is left out: %s", error)
+
+
+def _together(errors: Sequence[DecryptionError]) -> DecryptionError:
+    ids = tuple(token_id for error in errors for token_id in error.token_ids)
+    shown = ", ".join(map(repr, ids[:NAMED])) + (", …" if len(ids) > NAMED else "")
+    return DecryptionError(f"{len(ids)} stored tokens cannot be read ({shown}): {errors[0]}", ids)

@@ -1,10 +1,11 @@
 """``ListTokenStore``: the contract in a plain Python list, to compare the real store with."""
 
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 from uuid import uuid4
 
+from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.matching import find_one, plan_save, rule_of
 from zoho_tokenstore.sdk import SDKTokenStore
 from zoho_tokenstore.token import TokenRecord
@@ -19,12 +20,12 @@ class ListTokenStore(SDKTokenStore):
     in for it in an application's tests. Every call walks the whole list.
 
     Args:
-        missing_id: As in ``SQLAlchemyTokenStore``.
+        options: ``missing_id`` and ``sdk``, as in ``SQLAlchemyTokenStore``.
     """
 
-    def __init__(self, *, missing_id: Literal["none", "raise"] = "none") -> None:
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - passed on
         """Start with an empty list."""
-        super().__init__(missing_id=missing_id)
+        super().__init__(**options)
         self._rows: list[TokenRecord] = []
         self._lock = threading.Lock()
 
@@ -58,7 +59,7 @@ class ListTokenStore(SDKTokenStore):
         with self._lock:
             self._rows = []
 
-    def _all(self) -> Iterator[TokenRecord]:
+    def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:  # noqa: ARG002 - nothing is encrypted
         with self._lock:
             rows = list(self._rows)
         yield from rows

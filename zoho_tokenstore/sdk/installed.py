@@ -1,0 +1,60 @@
+"""Which SDK is installed, and which contract it has with its token stores."""
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Final, Literal, cast
+
+from zoho_tokenstore.errors import ConfigurationError, MissingSDKError
+from zoho_tokenstore.sdk.binding import SDKBinding
+
+__all__ = ["SDKName", "load"]
+
+SDKName = Literal["zcrmsdk", "zohocrmsdk"]
+
+PACKAGES: Final = ("zcrmsdk", "zohocrmsdk")
+
+CONTRACTS: Final = {"find_token": "c", "get_token_by_id": "b", "get_token": "a"}
+"""The method that only a contract's ``TokenStore`` has, looked for in this order; releases that
+share a name and a major version differ, so version numbers do not tell."""
+
+
+def load(sdk: SDKName | None = None) -> SDKBinding:
+    """Return the binding of an installed SDK.
+
+    Args:
+        sdk: The package that the application imports, ``None`` for the only one that is installed.
+
+    Raises:
+        MissingSDKError: It is not installed, or cannot be imported.
+        ConfigurationError: ``sdk`` is no SDK, or it has to be given because both are installed.
+    """
+    if sdk is not None and sdk not in PACKAGES:
+        raise ConfigurationError(f"sdk must be 'zcrmsdk' or 'zohocrmsdk', not {sdk!r}")
+    installed = [name for name in (PACKAGES if sdk is None else (sdk,)) if find_spec(name)]
+    if not installed:
+        raise MissingSDKError(
+            f"{sdk or 'no Zoho CRM SDK'} is not installed: pip install 'zoho-tokenstore[sdk8-0]' "
+            "(or sdk7-0, sdk6-0, sdk5-0, sdk2-1, sdk2-0, zcrmsdk)"
+        )
+    if len(installed) > 1:
+        raise ConfigurationError(
+            "two Zoho CRM SDKs are installed: say sdk='zcrmsdk' or sdk='zohocrmsdk'"
+        )
+    return _bind(installed[0])
+
+
+@cache
+def _bind(package: str) -> SDKBinding:
+    try:
+        stores = import_module(f"{package}.src.com.zoho.api.authenticator.store.token_store")
+        for method, letter in CONTRACTS.items():
+            if hasattr(stores.TokenStore, method):
+                module = import_module(f"zoho_tokenstore.sdk.contract_{letter}")
+                return cast("SDKBinding", module.BINDING)
+    except ImportError as error:
+        raise MissingSDKError(
+            f"the installed {package} cannot be imported: {error}; install it with its extra, "
+            "such as pip install 'zoho-tokenstore[sdk5-0]'; zcrmsdk before 3.0.0 has no token store"
+        ) from error
+    raise MissingSDKError(f"the installed {package} wants a token store of a kind not known here")
