@@ -1,4 +1,7 @@
-"""Sessions that the Makefile's one environment cannot hold: other versions, and the wheel."""
+"""Sessions that the Makefile's one environment cannot hold: other versions, SDKs, and the wheel."""
+
+from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import nox
 
@@ -7,11 +10,34 @@ nox.options.default_venv_backend = "uv|virtualenv"
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 EXTRAS = ".[sdk8-0,postgresql,mysql]"
+SDKS = {
+    "zcrmsdk": ["3.1.0"],
+    "zohocrmsdk2-0": ["6.0.0"],
+    "zohocrmsdk2-1": ["3.0.0"],
+    "zohocrmsdk5-0": ["2.0.0"],
+    "zohocrmsdk6-0": ["8.0.0"],
+    "zohocrmsdk7-0": ["6.0.0"],
+    "zohocrmsdk8-0": ["6.0.0", "7.0.0"],
+}
+"""The last release of each distribution, and of the newest the one before."""
+
+ABOUT_THE_SDK = [
+    "tests/contract",
+    "--deselect=tests/contract/test_precedence.py",
+    "--deselect=tests/contract/test_hostile_text.py",
+]
+"""The tests that can tell one SDK from another."""
+
+ABOUT_REFRESHES = ["tests/refresh/test_crowds.py", "tests/refresh/test_failures.py"]
+ONE_OF_EACH_KIND = ["zcrmsdk==3.1.0", "zohocrmsdk2-1==3.0.0", "zohocrmsdk5-0==2.0.0"]
+"""Releases that refresh in different ways; that of ``make test`` is the fourth."""
+
+SDK_RESULTS = Path(".nox/sdk-results")
 
 
-def _install(session: nox.Session, group: str, *pins: str) -> None:
+def _install(session: nox.Session, group: str, *pins: str, extras: str = EXTRAS) -> None:
     session.install(
-        "-e", EXTRAS, *nox.project.dependency_groups(nox.project.load_toml(), group), *pins
+        "-e", extras, *nox.project.dependency_groups(nox.project.load_toml(), group), *pins
     )
 
 
@@ -42,10 +68,62 @@ def lowest(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
+@nox.parametrize(
+    "release", [f"{name}=={version}" for name, versions in SDKS.items() for version in versions]
+)
+def sdk(session: nox.Session, release: str) -> None:
+    """Run the contract with the real SDK of each distribution."""
+    _install(session, "test", release, extras=".[mysql]")
+    session.notify("sdk_table")
+    results = SDK_RESULTS / f"{release}.xml"
+    refreshes = ABOUT_REFRESHES if release in ONE_OF_EACH_KIND else []
+    session.run(
+        "pytest",
+        *("-q", "-n", "auto", *ABOUT_THE_SDK, *refreshes),
+        *(f"--junitxml={results}", *session.posargs),
+        env={"TEST_STORES": "sqlite"},
+    )
+
+
+@nox.session(python="3.11")
+def sdk_both(session: nox.Session) -> None:
+    """Use both SDKs in one process, as the documentation shows it."""
+    _install(session, "test", "zcrmsdk==3.1.0")
+    session.notify("sdk_table")
+    results = SDK_RESULTS / "zcrmsdk==3.1.0 and zohocrmsdk8-0 in one process.xml"
+    session.run(
+        "pytest",
+        *("-q", "tests/sdk", "tests/docs", "-k", "two_sdks or sdk-contracts"),
+        *(f"--junitxml={results}", *session.posargs),
+        env={"TEST_SDK": "zohocrmsdk"},
+    )
+
+
+@nox.session(python=False, default=False)
+def sdk_table(session: nox.Session) -> None:
+    """Print a line per distribution of the SDK tests that were run."""
+    session.log(f"{'passed':>8}{'failed':>8}{'skipped':>9}  distribution")
+    for path in sorted(SDK_RESULTS.glob("*.xml")):
+        suite = next(ET.parse(path).getroot().iter("testsuite"))  # noqa: S314 - pytest wrote it
+        counts = {name: int(suite.get(name, 0)) for name in ("tests", "skipped")}
+        failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+        passed = counts["tests"] - counts["skipped"] - failed
+        session.log(f"{passed:>8}{failed:>8}{counts['skipped']:>9}  {path.stem}")
+        path.unlink()
+
+
+@nox.session(python="3.11")
 def cluster(session: nox.Session) -> None:
     """Run against PgBouncer, a failing PostgreSQL primary and a Galera cluster."""
     _install(session, "test")
     session.run("pytest", "-m", "cluster", "tests/cluster", *session.posargs)
+
+
+@nox.session(python="3.11")
+def large(session: nox.Session) -> None:
+    """Run the crowds of 64 processes."""
+    _install(session, "test")
+    session.run("pytest", "-m", "large", *session.posargs)
 
 
 @nox.session

@@ -9,6 +9,8 @@ from pathlib import Path
 
 GOALS = (
     ("find", "test_find_token", "test_bare_sqlite3", 9),
+    ("find", "test_find_token", "test_find_token_uncoordinated", 1.05),
+    ("find", "test_find_token_encrypted", "test_find_token", 1.25),
     ("find on postgresql", "test_find_token", "test_bare_psycopg", 3),
     ("find on mariadb", "test_find_token", "test_bare_pymysql", 3),
     ("find_token", "test_find[9]", "test_find_dbstore[9]", 1 / 5),

@@ -1,20 +1,23 @@
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import make_url
-from zohocrmsdk.src.com.zoho.crm.api.initializer import Initializer
 
+import sdks
 from servers import DRIVERS, KINDS, Servers, UnavailableError
-from support import Crowd
-from zoho_tokenstore import SQLAlchemyTokenStore
+from support import KEY, Crowd, assert_nothing_is_readable
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.testing import ListTokenStore, LocalZoho
 
 DATABASES = ("sqlite", *KINDS)
-STORES = ("list", "memory", *DATABASES, *DRIVERS)
+STORES = ("list", "memory", "encrypted", *DATABASES, *DRIVERS)
+if "TEST_STORES" in os.environ:
+    STORES = tuple(os.environ["TEST_STORES"].split(","))
+    DATABASES = tuple(name for name in DATABASES if name in STORES)
 MISSING = "backend not tested"
 
 required = {name.strip() for name in os.environ.get("REQUIRE_BACKENDS", "").split(",")} - {""}
@@ -28,22 +31,41 @@ def servers() -> Iterator[Servers]:
     servers.stop()
 
 
+@contextmanager
+def database_of(servers: Servers, kind: str) -> Iterator[str]:
+    """Make an empty database on a server of a kind; skip where the kind cannot be had."""
+    server, _, driver = kind.partition("+")
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(servers.get(server).database())
+        except UnavailableError as error:
+            pytest.skip(f"{MISSING}: {kind}: {error}")
+        yield with_driver(url, driver, kind) if driver else url
+
+
 @pytest.fixture
 def open_database(servers: Servers, sqlite_url: str) -> Iterator[Callable[[str], str]]:
     """Return the URL of an empty database of a kind; skip where the kind cannot be had."""
     with ExitStack() as stack:
+        yield (
+            lambda kind: (
+                sqlite_url if kind == "sqlite" else stack.enter_context(database_of(servers, kind))
+            )
+        )
 
-        def open_database(kind: str) -> str:
-            if kind == "sqlite":
-                return sqlite_url
-            server, _, driver = kind.partition("+")
-            try:
-                url = stack.enter_context(servers.get(server).database())
-            except UnavailableError as error:
-                pytest.skip(f"{MISSING}: {kind}: {error}")
-            return with_driver(url, driver, kind) if driver else url
 
-        yield open_database
+@pytest.fixture(scope="session")
+def shared_database(servers: Servers) -> Iterator[Callable[[str], str]]:
+    """Return the URL of a server's database that tests use after one another, emptied."""
+    urls: dict[str, str] = {}
+    with ExitStack() as stack:
+
+        def shared_database(kind: str) -> str:
+            if kind not in urls:
+                urls[kind] = stack.enter_context(database_of(servers, kind))
+            return urls[kind]
+
+        yield shared_database
 
 
 def with_driver(url: str, driver: str, kind: str) -> str:
@@ -61,32 +83,51 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'tokens.db'}"
 
 
-@pytest.fixture(params=DATABASES)
+@pytest.fixture
 def url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
     """An empty database of each kind; what is promised holds for all of them."""
     return open_database(request.param)
 
 
-@pytest.fixture(params=tuple(KINDS))
+@pytest.fixture(params=tuple(name for name in DATABASES if name in KINDS))
 def server_url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
     """An empty database of each server."""
     return open_database(request.param)
 
 
-@pytest.fixture(params=STORES)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs a store, or a database, on each kind; a module's ``STORES`` are fewer."""
+    few = getattr(metafunc.module, "STORES", STORES)
+    given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    for fixture, kinds in (("make_store", STORES), ("url", DATABASES)):
+        if fixture in metafunc.fixturenames and not any(fixture in names for names in given):
+            metafunc.parametrize(fixture, [name for name in kinds if name in few], indirect=True)
+
+
+@pytest.fixture
 def make_store(
-    request: pytest.FixtureRequest, open_database: Callable[[str], str]
+    request: pytest.FixtureRequest, shared_database: Callable[[str], str], sqlite_url: str
 ) -> Iterator[Callable[..., Any]]:
     """Make an empty store of each kind; the contract holds for all of them."""
+    urls = {"memory": "sqlite://", "sqlite": sqlite_url, "encrypted": sqlite_url}
+    stores: list[Any] = []
     with ExitStack() as stack:
 
         def make(**options: Any) -> Any:
             if request.param == "list":
                 return ListTokenStore(**options)
-            url = "sqlite://" if request.param == "memory" else open_database(request.param)
-            return stack.enter_context(SQLAlchemyTokenStore(url, **options))
+            url = urls.get(request.param) or shared_database(request.param)
+            if request.param == "encrypted":
+                options = {"keyring": Keyring.from_text(KEY)} | options
+            store = stack.enter_context(SQLAlchemyTokenStore(url, **options))
+            if request.param not in urls:
+                store.delete_tokens()
+            stores.append(store)
+            return store
 
         yield make
+        if request.param == "encrypted":
+            assert_nothing_is_readable(sqlite_url, stores)
 
 
 @pytest.fixture
@@ -104,8 +145,7 @@ def sql_store(sqlite_url: str) -> Iterator[SQLAlchemyTokenStore]:
 def zoho() -> Iterator[LocalZoho]:
     with LocalZoho() as zoho:
         yield zoho
-    Initializer.initializer = None
-    Initializer.LOCAL.init = None
+    sdks.forget()
 
 
 @pytest.fixture(scope="session")
@@ -127,6 +167,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(
+        f"contract {sdks.SDK.contract} tested with {sdks.DISTRIBUTION} {sdks.VERSION}"
+    )
+    for contract, packages in sdks.CONTRACTS.items():
+        if contract != sdks.SDK.contract:
+            terminalreporter.write_line(f"not tested: contract {contract} ({packages}): nox -s sdk")
     for kind, why in missing.items():
         verdict = "REQUIRED BUT NOT TESTED" if kind in required else "not tested"
         terminalreporter.write_line(f"{verdict}: {kind} ({why.strip()})")

@@ -109,11 +109,11 @@ class Server(ABC):
     def _serve(self, url: URL) -> URL:
         assert self.folder is not None
         folder = self.folder
+        engine = create_engine(url)
         with (folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._command, stdout=log, stderr=log, user=self.owner(), start_new_session=True
             )
-        engine = create_engine(url)
         deadline = time.monotonic() + START_TIMEOUT
         while True:
             try:

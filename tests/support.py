@@ -3,29 +3,22 @@
 import multiprocessing
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from io import StringIO
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
-from zohocrmsdk.src.com.zoho.api.authenticator.oauth_token import OAuthToken
-from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
+from rich.console import Console
+from rich.traceback import Traceback
 
+import sdks
+from sdks import SDK, SETTERS, SDKException
+from zoho_tokenstore import Keyring
 from zoho_tokenstore.errors import TokenStoreError
-from zoho_tokenstore.sdk import load
-from zoho_tokenstore.token import TokenRecord
-
-SETTERS = {
-    "id": OAuthToken.set_id,
-    "client_id": OAuthToken.set_client_id,
-    "client_secret": OAuthToken.set_client_secret,
-    "refresh_token": OAuthToken.set_refresh_token,
-    "access_token": OAuthToken.set_access_token,
-    "grant_token": OAuthToken.set_grant_token,
-    "redirect_url": OAuthToken.set_redirect_url,
-    "api_domain": OAuthToken.set_api_domain,
-    "expiry": OAuthToken.set_expires_in,
-}
+from zoho_tokenstore.token import SECRET_FIELDS, TokenRecord
 
 LOGIN = {
     "client_id": "1000.CLIENT",
@@ -38,37 +31,86 @@ LOGIN = {
 }
 
 
-def make_token(user: str | None = None, **fields: Any) -> OAuthToken:
-    """Make a token with exactly these fields, whatever the SDK's constructor insists on."""
-    from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
+SHORT = 6
+"""Characters that may turn up anywhere by chance."""
 
-    token = OAuthToken(id="placeholder")
-    token.set_id(None)
+KEY = Keyring.generate_key()
+"""The key of encrypted stores, a new one in each process."""
+
+
+def make_token(user: str | None = None, **fields: Any) -> Any:
+    """Make a token with exactly these fields, whatever the SDK's constructor insists on.
+
+    A field that the SDK's tokens do not have is left out.
+    """
+    token = SDK.new_token()
     if user is not None:
-        token.set_user_signature(UserSignature(user))
+        SDK.setters["user_name"](token, user)
     for name, value in fields.items():
-        SETTERS[name](token, value)
+        if name in SETTERS:
+            SETTERS[name](token, value)
     return token
 
 
-def login(user: str | None = None, **changes: Any) -> OAuthToken:
+def login(user: str | None = None, **changes: Any) -> Any:
     """Make a token as it is after a login; each user has tokens of their own."""
     own = {name: f"{LOGIN[name]}.{user}" for name in ("refresh_token", "access_token") if user}
     return make_token(user, **LOGIN | own | changes)
 
 
-def record(token: OAuthToken) -> TokenRecord:
-    return load().read(token)
+def record(token: Any) -> TokenRecord:
+    return SDK.read(token)
 
 
-def known(token: OAuthToken) -> dict[str, Any]:
+def known(token: Any) -> dict[str, Any]:
     """Return what a token holds, by field."""
     return record(token).known()
+
+
+def expires_in(token: Any) -> Any:
+    """Return the expiry as the SDK sees it."""
+    return dict(SDK.getters)["expiry"](token)
 
 
 def stored(store: Any) -> list[dict[str, Any]]:
     """Return what a store holds, in an order that does not depend on the store."""
     return sorted((known(token) for token in store.get_tokens()), key=repr)
+
+
+def assert_nothing_is_readable(url: str, stores: Sequence[Any]) -> None:
+    """Look for every stored secret in all that an SQLite database has on the disk."""
+    file = Path(url.removeprefix("sqlite:///"))
+    on_disk = b"".join(path.read_bytes() for path in file.parent.glob(f"{file.name}*"))
+    for store in stores:
+        for row in stored(store):
+            readable = {value for name, value in row.items() if name not in SECRET_FIELDS}
+            for name in SECRET_FIELDS:
+                secret = row.get(name, "")
+                if len(secret) > SHORT and secret not in readable:
+                    assert secret.encode() not in on_disk, name
+
+
+def shown(error: BaseException) -> str:
+    """Return all that tracebacks show of an error and its causes, local variables included.
+
+    The frame of the test that has caught it is left out.
+    """
+    assert error.__traceback__ is not None
+    trace = error.__traceback__.tb_next
+    console = Console(width=200, file=StringIO())
+    console.print(
+        Traceback.from_exception(
+            type(error),
+            error,
+            trace,
+            show_locals=True,
+            locals_max_length=None,
+            locals_max_string=None,
+        )
+    )
+    text: str = console.file.getvalue()
+    plain = traceback.TracebackException(type(error), error, trace, capture_locals=True)
+    return text + "".join(plain.format())
 
 
 @contextmanager
@@ -91,7 +133,8 @@ class Crowd:
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["pytest", "zoho_tokenstore.sdk.zohocrmsdk"])
+        # By names that need no path of the tests: Python 3.11 preloads before it has been told any.
+        self._context.set_forkserver_preload(["pytest", "hypothesis", *sdks.MODULES])
 
     def run(self, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call ``work`` with each of the arguments, all at once; return what each returned."""
@@ -103,7 +146,7 @@ class Crowd:
         ]
         for process in processes:
             process.start()
-        outcome = dict(results.get(timeout=120) for _ in processes)
+        outcome = dict(results.get(timeout=240) for _ in processes)
         for process in processes:
             process.join()
         return [outcome[number] for number in range(len(processes))]
@@ -129,12 +172,12 @@ class Writers:
 
     Attributes:
         acknowledged: User name and id of each token whose save returned.
-        failed: What the others raised.
+        failed: Why the others failed.
     """
 
     def __init__(self, stores: Sequence[Any]) -> None:
         self.acknowledged: list[tuple[str, str]] = []
-        self.failed: list[SDKException] = []
+        self.failed: list[str] = []
         self._ended = threading.Event()
         self._threads = [
             threading.Thread(target=self._save, args=(store, name))
@@ -169,7 +212,7 @@ class Writers:
                 store.save_token(token)
                 store.save_token(login("shared", access_token=f"{name}.{number}"))
             except SDKException as error:
-                self.failed.append(error)
+                self.failed.append(f"{type(error.cause).__name__}: {error.cause}")
                 time.sleep(0.05)  # and the same token again, as an application would
                 continue
             self.acknowledged.append((f"user {name}.{number}", token.get_id()))
