@@ -42,8 +42,17 @@ class KeyRepository:
         session.execute(delete(self._table).where(self._table.c.key_id == key_id))
 
 
-def open_vault(database: Database, tokens: Table, keyring: Keyring | None) -> Vault:
+def open_vault(
+    database: Database, tokens: Table, keyring: Keyring | None, *, to_write: bool = True
+) -> Vault:
     """Open a token table with a keyring, or without one to keep secrets readable.
+
+    Args:
+        database: Where the table is.
+        tokens: The token table.
+        keyring: The keys at hand.
+        to_write: Whether the first key may be added to those of the table, which encrypts whatever
+            is saved from then on; else the vault is only for reading all rows.
 
     Raises:
         MissingKeyError: The table is encrypted, and the keyring lacks a key, or has another one
@@ -51,7 +60,7 @@ def open_vault(database: Database, tokens: Table, keyring: Keyring | None) -> Va
         DatabaseError: The database failed.
     """
     if keyring is not None:
-        return open_encrypted(database, tokens, keyring)
+        return open_encrypted(database, tokens, keyring, to_write=to_write)
     known = tuple(database.autocommit(KeyRepository(key_table(tokens)).read))
     if known:
         raise MissingKeyError(
@@ -63,7 +72,12 @@ def open_vault(database: Database, tokens: Table, keyring: Keyring | None) -> Va
 
 
 def open_encrypted(
-    database: Database, tokens: Table, keyring: Keyring, *, all_keys: bool = True
+    database: Database,
+    tokens: Table,
+    keyring: Keyring,
+    *,
+    all_keys: bool = True,
+    to_write: bool = True,
 ) -> EncryptedVault:
     """Open a token table with a keyring; make its index key, if it has none yet.
 
@@ -72,6 +86,7 @@ def open_encrypted(
         tokens: The token table.
         keyring: The keys at hand.
         all_keys: Whether it must have every key that the table knows; one will do otherwise.
+        to_write: As for :func:`open_vault`.
 
     Raises:
         MissingKeyError: As from :func:`open_vault`.
@@ -89,6 +104,7 @@ def open_encrypted(
 
     known = database.autocommit(keys.read)
     index_key = index_keys.unwrap(known, all_keys=all_keys)
-    if index_key is None or keyring.first.id not in known:
+    if to_write and (index_key is None or keyring.first.id not in known):
         index_key = database.write(register)
+    index_key = index_key or BlindIndex.new_key()  # of a table without keys, not to be written to
     return EncryptedVault(keyring, tokens.name, BlindIndex(index_key))

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar, Final, TextIO
 
@@ -198,7 +199,8 @@ def _run(
     output: TextIO | None = None,
     **options: bool,
 ) -> None:
-    config = Config(output_buffer=output, attributes={Target.KEY: target})
+    # Alembic's own words go nowhere: they would stand among the data on stdout.
+    config = Config(output_buffer=output, stdout=StringIO(), attributes={Target.KEY: target})
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     with _alembic:

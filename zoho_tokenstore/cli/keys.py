@@ -74,7 +74,9 @@ def rotate(
         )
     tokens = settings.token_schema.table
     with opened_table(settings) as database, Progress(console=messages) as progress:
-        vault = open_encrypted(database, tokens, settings.keyring, all_keys=False)
+        vault = open_encrypted(
+            database, tokens, settings.keyring, all_keys=False, to_write=not dry_run
+        )
         rows = database.autocommit(lambda s: s.scalar(select(func.count()).select_from(tokens)))
         task = progress.add_task("counting" if dry_run else "encrypting", total=rows)
         rotation = Rotator(database, tokens, vault).run(

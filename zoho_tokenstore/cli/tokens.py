@@ -39,7 +39,7 @@ def list_tokens(
     unreadable: dict[str, str] = {}
     with opened_table(settings) as database:
         tokens = settings.token_schema.table
-        vault = open_vault(database, tokens, settings.keyring)
+        vault = open_vault(database, tokens, settings.keyring, to_write=False)
         repository = TokenRepository(tokens, database.url.get_backend_name(), vault)
         records = every_token(
             database,
