@@ -1,10 +1,10 @@
 """The way to the database: reads in autocommit, writes in one transaction, faults retried."""
 
+import math
 import os
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -22,6 +22,9 @@ from zoho_tokenstore.urls import resolve
 __all__ = ["Database"]
 
 T = TypeVar("T")
+
+KEEPERS: Final = 5
+"""Threads that keep their connection to a server: as many as the pool keeps open anyway."""
 
 
 class Database:
@@ -42,11 +45,14 @@ class Database:
         self._create = create
         self.url = database.url if isinstance(database, Engine) else resolve(database)
         self.backend = backend_of(self.url)
-        self._use(self._make_engines())
-        # A connection to a file costs nothing to keep; a server's are for whoever needs one next.
         on_sqlite = self.url.get_backend_name() == "sqlite"
         self._in_memory = on_sqlite and sqlite.file_of(self.url) is None
-        self._keeps_connections = self._callers is None and on_sqlite and not self._in_memory
+        self._keepers: float = KEEPERS
+        if self._in_memory or self._callers is not None:
+            self._keepers = 0
+        elif on_sqlite:
+            self._keepers = math.inf  # a connection to a file costs nothing to keep
+        self._use(self._make_engines())
         _opened.add(self)
 
     def autocommit(self, work: Callable[[Session], T]) -> T:
@@ -56,20 +62,14 @@ class Database:
             DatabaseError: The database failed.
         """
         session = self._sessions.get()
-
-        def attempt() -> T:
-            with self._discarding_useless(session):
-                return work(session)
-
-        keep = False
         try:
-            result = retrying(attempt)
-            keep = self._keeps_connections
-        except SQLAlchemyError as error:
-            raise translate(error, self.url) from error
-        finally:
-            if not keep:
-                _give_back(session)
+            result = retrying(lambda: self._attempt(session, work))
+        except BaseException as error:
+            self._sessions.give_back()
+            if isinstance(error, SQLAlchemyError):
+                raise translate(error, self.url) from error
+            raise
+        self._sessions.end_call()
         return result
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -84,11 +84,10 @@ class Database:
         """
 
         def attempt() -> T:
-            with Session(self._engines.writer) as session, self._discarding_useless(session):
-                result = work(session)
-                session.commit()
-                return result
+            with Session(self._engines.writer) as session:
+                return self._attempt(session, work, commit=True)
 
+        self._sessions.give_back()  # this thread's own, so that it never has two
         try:
             return retrying(attempt)
         except SQLAlchemyError as error:
@@ -134,11 +133,14 @@ class Database:
         """Name the database, without its password."""
         return describe(self.url)
 
-    @contextmanager
-    def _discarding_useless(self, session: Session) -> Iterator[None]:
-        """Take a connection that turns out to be useless out of the pool, while it is at hand."""
+    def _attempt(
+        self, session: Session, work: Callable[[Session], T], *, commit: bool = False
+    ) -> T:
+        """Run ``work`` once; take a connection that turns out to be useless out of the pool."""
         try:
-            yield
+            result = work(session)
+            if commit:
+                session.commit()
         except DBAPIError as error:
             if is_stale(error):
                 session.invalidate()
@@ -152,6 +154,7 @@ class Database:
             raise DatabaseUnavailableError(
                 f"the database driver failed: {type(error).__name__}"
             ) from error
+        return result
 
     def _make_engines(self) -> Engines:
         if self._callers is not None:
@@ -160,14 +163,7 @@ class Database:
 
     def _use(self, engines: Engines) -> None:
         self._engines = engines
-        self._sessions = ThreadSessions(engines.autocommit)
-
-
-def _give_back(session: Session) -> None:
-    try:
-        session.close()
-    except DBAPIError:  # the connection has died since: whoever is next gets another
-        session.invalidate()
+        self._sessions = ThreadSessions(engines.autocommit, self._keepers)
 
 
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()

@@ -53,6 +53,28 @@ def test_no_connection_stays_checked_out(sql_store):
     assert sql_store._database._engines.autocommit.pool.checkedout() == 0, "the threads have ended"
 
 
+def test_five_threads_keep_their_connection_to_a_server_and_none_has_two(server_url):
+    everybody = threading.Barrier(8)
+    with SQLAlchemyTokenStore(server_url) as store:
+        store.get_tokens()
+        pool = store._database._engines.autocommit.pool
+
+        def work(number):
+            store.save_token(login(f"user {number}"))
+            assert store.find_token(make_token(f"user {number}")) is not None
+            everybody.wait()
+            kept = pool.checkedout()
+            everybody.wait()
+            return kept
+
+        with ThreadPoolExecutor(8) as threads:
+            assert set(threads.map(work, range(8))) == {5}
+        gc.collect()
+        assert pool.checkedout() == 1, "this thread's: the others have ended"
+        store._database.write(lambda session: session.connection())
+        assert (pool.checkedout(), pool.overflow() <= 0) == (0, True)
+
+
 def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
     engine = create_engine(sqlite_url)
     store = SQLAlchemyTokenStore(engine)
