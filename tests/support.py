@@ -18,7 +18,7 @@ import sdks
 from sdks import SDK, SETTERS, SDKException
 from zoho_tokenstore import Keyring
 from zoho_tokenstore.errors import TokenStoreError
-from zoho_tokenstore.token import SECRET_FIELDS, TokenRecord
+from zoho_tokenstore.token import FIELDS, SECRET_FIELDS, TokenRecord
 
 LOGIN = {
     "client_id": "1000.CLIENT",
@@ -69,7 +69,7 @@ def known(token: Any) -> dict[str, Any]:
 
 def expires_in(token: Any) -> Any:
     """Return the expiry as the SDK sees it."""
-    return dict(SDK.getters)["expiry"](token)
+    return SDK.getters[FIELDS.index("expiry")](token)
 
 
 def stored(store: Any) -> list[dict[str, Any]]:

@@ -1,11 +1,9 @@
 """What saving a batch of tokens does to the rows, worked out before anything is written."""
 
-from collections import defaultdict
 from collections.abc import Iterable
-from operator import attrgetter
 from secrets import token_hex
 
-from zoho_tokenstore.digests import DIGEST_COLUMNS
+from zoho_tokenstore.digests import DIGEST_COLUMNS, looked_up
 from zoho_tokenstore.matching import identity, plan_save
 from zoho_tokenstore.token import TokenRecord
 
@@ -42,7 +40,8 @@ class Changes:
         self.updated: dict[str, TokenRecord] = {}
         self.deleted: set[str] = set()
         self._rows: dict[str, TokenRecord] = {}
-        self._named: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+        # Tuples, because nearly every name is one row's: sets would cost more than all the rest.
+        self._named: dict[tuple[str, str], tuple[str, ...]] = {}
         for key, row in self.stored.items():
             self._put(key, row)
 
@@ -79,12 +78,12 @@ class Changes:
         self._take(key)
         self._rows[key] = row
         for name in _names(row):
-            self._named[name].add(key)
+            self._named[name] = (*self._named.get(name, ()), key)
 
     def _take(self, key: str) -> None:
         if (row := self._rows.pop(key, None)) is not None:
             for name in _names(row):
-                self._named[name].discard(key)
+                self._named[name] = tuple(other for other in self._named[name] if other != key)
 
     def _absorb(self, key: str, *, into: str) -> None:
         self._take(key)
@@ -95,9 +94,6 @@ class Changes:
             self.deleted.add(key)
 
 
-_named_values = attrgetter(*DIGEST_COLUMNS)
-
-
 def _names(row: TokenRecord) -> list[tuple[str, str]]:
-    values = zip(DIGEST_COLUMNS, _named_values(row), strict=True)
+    values = zip(DIGEST_COLUMNS, looked_up(row), strict=True)
     return [name for name in values if name[1] is not None]

@@ -6,13 +6,22 @@ limit the length of an indexed column. A digest is compared byte by byte everywh
 
 from collections.abc import Callable, Mapping
 from hashlib import sha256
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from zoho_tokenstore.matching import identity
 from zoho_tokenstore.token import TokenRecord
 
-__all__ = ["DIGEST_COLUMNS", "DIGEST_LENGTH", "Digest", "digest", "framed", "row_digests"]
+__all__ = [
+    "DIGEST_COLUMNS",
+    "DIGEST_LENGTH",
+    "Digest",
+    "digest",
+    "framed",
+    "looked_up",
+    "row_digests",
+]
 
 DIGEST_LENGTH: Final = 64
 """Characters: SHA-256 in lower-case hexadecimal."""
@@ -27,6 +36,9 @@ DIGEST_COLUMNS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """The column that each field is looked up by."""
+
+looked_up: Final = attrgetter(*DIGEST_COLUMNS)
+"""Return the values of these fields, in their order."""
 
 Digest: TypeAlias = Callable[..., str]
 """Digests values for a purpose, as :func:`digest` does."""
@@ -44,8 +56,10 @@ def digest(purpose: str, *values: str) -> str:
 
 def framed(purpose: str, *values: str) -> bytes:
     """Return the message that a digest of these values is made of."""
-    lengths = [str(len(value)) for value in values]
-    return ":".join([purpose, *lengths, *values]).encode()
+    if len(values) == 1:  # by far the most frequent, and in less than half the time
+        (value,) = values
+        return f"{purpose}:{len(value)}:{value}".encode()
+    return ":".join((purpose, *map(str, map(len, values)), *values)).encode()
 
 
 def row_digests(row: TokenRecord, digest: Digest = digest) -> dict[str, str | None]:
@@ -55,9 +69,9 @@ def row_digests(row: TokenRecord, digest: Digest = digest) -> dict[str, str | No
         row: The row.
         digest: :func:`digest`, or another that takes its place.
     """
-    digests: dict[str, str | None] = {}
-    for field, column in DIGEST_COLUMNS.items():
-        value = getattr(row, field)
-        digests[column] = None if value is None else digest(field, value)
+    digests: dict[str, str | None] = {
+        column: None if value is None else digest(field, value)
+        for (field, column), value in zip(DIGEST_COLUMNS.items(), looked_up(row), strict=True)
+    }
     digests["identity_digest"] = digest("identity", *identity(row))
     return digests

@@ -153,7 +153,7 @@ def plan_save(token: TokenRecord, rows: Iterable[TokenRecord], new_id: str) -> S
     """
     rows = tuple(rows)
     if not rows:
-        return SavePlan(token._replace(id=token.id or new_id), None)
+        return SavePlan(token.with_id(token.id or new_id), None)
     logins = _same_login(token, rows)
     holder = next((row for row in rows if row.id == token.id), None)
     target = (
@@ -163,7 +163,7 @@ def plan_save(token: TokenRecord, rows: Iterable[TokenRecord], new_id: str) -> S
         or _by_id(token, holder)
     )
     if target is None:
-        return SavePlan(token._replace(id=token.id or new_id), None)
+        return SavePlan(token.with_id(token.id or new_id), None)
     _refuse_foreign_id(token, target, holder)
     row = _overlay(target, token)
     absorbed = [other for other in logins if _absorbable(other, target, row)]

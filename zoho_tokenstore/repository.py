@@ -8,7 +8,6 @@ from typing import Any, Final
 from sqlalchemy import (
     Column,
     ColumnElement,
-    Result,
     Row,
     Select,
     Table,
@@ -25,7 +24,15 @@ from zoho_tokenstore.changes import Changes, new_id
 from zoho_tokenstore.digests import DIGEST_COLUMNS, Digest, digest
 from zoho_tokenstore.matching import find_one, rule_of
 from zoho_tokenstore.models import key_table
-from zoho_tokenstore.statements import REFRESHED, keeping_update, one_of, refreshing_update, upsert
+from zoho_tokenstore.statements import (
+    PACKING,
+    REFRESHED,
+    keeping_update,
+    one_of,
+    packed,
+    refreshing_update,
+    upsert,
+)
 from zoho_tokenstore.token import TokenRecord
 from zoho_tokenstore.vault import Vault
 
@@ -35,7 +42,7 @@ BATCH_SIZE: Final = 4_000
 """Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
 
 PAGE_SIZE: Final = 400
-"""Rows per select: looked up by five digests each, still below SQL Server's 2,100 parameters."""
+"""Rows per statement: looked up by five digests each, still below SQL Server's 2,100 parameters."""
 
 
 class TokenRepository:
@@ -56,8 +63,10 @@ class TokenRepository:
         self.vault = vault
         # Columns instead of entities: loading an entity costs more than the query itself.
         self._select = select(*(table.c[name] for name in vault.columns))
+        self._packs = backend in PACKING
+        one = select(packed(table, vault.columns)) if self._packs else self._select
         self._find: dict[str, Select[Any]] = {
-            field: self._select.where(_is_one_of(table.c[column], len(vault.digests(field))))
+            field: one.where(_is_one_of(table.c[column], len(vault.digests(field))))
             for field, column in DIGEST_COLUMNS.items()
         }
         key = table.c.id_digest
@@ -74,6 +83,7 @@ class TokenRepository:
         self._id_by_identity = select(table.c.id).where(
             table.c.identity_digest == bindparam("identity_digest")
         )
+        self._insert = insert(table)
         self._update = keeping_update(table)
         self._delete_row = delete(table).where(key == bindparam("row_digest"))
         self._vacate = (
@@ -96,8 +106,10 @@ class TokenRepository:
             f"digest_{number}": digest(rule.field, getattr(token, rule.field))
             for number, digest in enumerate(self.vault.digests(rule.field))
         }
-        rows = self._records(session.execute(self._find[rule.field], parameters))
-        return find_one(rule, token, rows)
+        rows = session.execute(self._find[rule.field], parameters).all()
+        return find_one(
+            rule, token, self._records([row[0] for row in rows] if self._packs else rows)
+        )
 
     def page(self, session: Session, after: str | None) -> Sequence[Row[Any]]:
         """Return the next rows in the order of their keys, :data:`PAGE_SIZE` at most.
@@ -139,7 +151,7 @@ class TokenRepository:
             return None
         connection = session.connection()
         now = datetime.now(UTC)
-        row = token if token.id else token._replace(id=new_id())
+        row = token if token.id else token.with_id(new_id())
         values = self._values(row) | {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = connection.execute(self._upsert_returning, values)
@@ -162,16 +174,16 @@ class TokenRepository:
             IdConflictError: A token's id belongs to another row.
             EncryptionError: One of the rows concerned cannot be read.
         """
-        digest_once = cache(self.vault.digest)
-        changes = Changes(
-            row
-            for start in range(0, len(tokens), PAGE_SIZE)
-            for row in self._find_related(session, tokens[start : start + PAGE_SIZE], digest_once)
-        )
-        for token in tokens:
-            changes.save(token)
-        self._write(session, changes, digest_once)
-        return changes.ids
+        ids: list[str] = []
+        for start in range(0, len(tokens), PAGE_SIZE):
+            page = tokens[start : start + PAGE_SIZE]
+            digest_once = cache(self.vault.digest)
+            changes = Changes(self._find_related(session, page, digest_once))
+            for token in page:
+                changes.save(token)
+            self._write(session, changes, digest_once)
+            ids += changes.ids
+        return ids
 
     def delete(self, session: Session, key: str) -> None:
         """Delete the row with this id, if there is one."""
@@ -214,7 +226,7 @@ class TokenRepository:
         if changes.inserted:
             times = {"created_at": now, "updated_at": now}
             session.execute(
-                insert(self._table),
+                self._insert,
                 [self._values(row, digest) | times for row in changes.inserted.values()],
             )
 
@@ -240,8 +252,8 @@ class TokenRepository:
     def _values(self, row: TokenRecord, digest: Digest | None = None) -> dict[str, Any]:
         return self.vault.values(row, digest or self.vault.digest)
 
-    def _records(self, result: Result[Any]) -> list[TokenRecord]:
-        return [self.vault.record(row) for row in result]
+    def _records(self, rows: Iterable[Sequence[Any]]) -> list[TokenRecord]:
+        return [self.vault.record(row) for row in rows]
 
 
 def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:

@@ -15,6 +15,10 @@ from zoho_tokenstore.errors import DatabaseUnavailableError, SchemaMissingError
 
 __all__ = ["engine_options", "file_of", "prepare"]
 
+CACHE_KIB: Final = 16_384
+"""What a connection may keep in memory. In SQLite's own 2 MiB the six indexes of some thousand new
+tokens push each other out."""
+
 BUSY_TIMEOUT: Final = 30.0
 """Seconds that a writer waits for the others; ``?timeout=`` in the URL changes it."""
 
@@ -87,6 +91,7 @@ def _write_ahead(connection: sqlite3.Connection, _record: object) -> None:
     """Let readers go on while somebody writes, and keep what is committed through a power cut."""
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:

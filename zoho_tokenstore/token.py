@@ -1,6 +1,7 @@
 """The store's own record of a token: frozen, checked, and silent about its secrets."""
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple, Self
 
 from zoho_tokenstore.errors import InvalidTokenError, TokenTypeError
@@ -9,7 +10,6 @@ __all__ = [
     "FIELDS",
     "MAX_EXPIRY",
     "SECRET_FIELDS",
-    "TEXT_FIELDS",
     "TokenRecord",
     "check_id",
     "check_text",
@@ -17,21 +17,10 @@ __all__ = [
 ]
 
 SECRET_FIELDS: Final = ("client_secret", "refresh_token", "access_token", "grant_token")
-TEXT_FIELDS: Final = (
-    "id",
-    "user_name",
-    "client_id",
-    "client_secret",
-    "refresh_token",
-    "access_token",
-    "grant_token",
-    "redirect_url",
-    "api_domain",
-)
 MAX_EXPIRY: Final = 2**63 - 1
 """The largest expiry, in epoch milliseconds, that a BIGINT column holds."""
 
-_DIGITS: Final = re.compile("[0-9]+")
+_DIGITS: Final = re.compile(f"[0-9]{{1,{len(str(MAX_EXPIRY))}}}")
 
 
 class TokenRecord(NamedTuple):
@@ -48,9 +37,9 @@ class TokenRecord(NamedTuple):
         refresh_token: Long-lived token that access tokens are made from.
         access_token: Token sent with every API call.
         grant_token: Single-use code of the first login.
-        expiry: When the access token expires, in epoch milliseconds.
         redirect_url: Redirect URL that the grant token was issued for.
         api_domain: Base URL of the data centre that serves this user.
+        expiry: When the access token expires, in epoch milliseconds.
     """
 
     id: str | None = None
@@ -60,26 +49,32 @@ class TokenRecord(NamedTuple):
     refresh_token: str | None = None
     access_token: str | None = None
     grant_token: str | None = None
-    expiry: int | None = None
     redirect_url: str | None = None
     api_domain: str | None = None
+    expiry: int | None = None
 
     @classmethod
-    def checked(cls, *, expiry: object = None, **texts: object) -> Self:
+    def checked(cls, values: Iterable[Any]) -> Self:
         """Make a record of values that come from outside; empty strings count as absent.
 
         Args:
-            expiry: Epoch milliseconds, as a whole number or its digits.
-            texts: The other fields, by name.
+            values: One for each field, in their order; the expiry as a whole number or its digits.
 
         Raises:
             TokenTypeError: A text field holds something else.
             InvalidTokenError: A text cannot be stored on every database, or the expiry is garbage.
         """
-        known: dict[str, Any] = {
-            name: check_text(name, value) for name, value in texts.items() if value is not None
-        }
-        return cls(expiry=_check_expiry(expiry), **known)
+        *texts, expiry = values
+        if not _are_plain(texts):
+            texts = [
+                None if value is None else check_text(name, value)
+                for name, value in zip(cls._fields, texts, strict=False)
+            ]
+        return cls._make([*texts, _check_expiry(expiry)])
+
+    def with_id(self, key: str) -> Self:
+        """Return the same token under an id; a quarter of the time that ``_replace`` takes."""
+        return type(self)(key, *self[1:])
 
     def known(self) -> dict[str, str | int]:
         """Return the fields that are there."""
@@ -133,6 +128,16 @@ def check_id(value: object) -> str | None:
     return check_text("the id", value)
 
 
+def _are_plain(texts: Iterable[Any]) -> bool:
+    """Tell at once, without a loop of our own, that none of these texts needs a closer look."""
+    known = [text for text in texts if text is not None]
+    try:
+        together = "".join(known)
+    except TypeError:
+        return False
+    return together.isascii() and "\x00" not in together and "" not in known
+
+
 def _refuse_surrogates(name: str, value: str) -> None:
     try:
         value.encode()
@@ -144,7 +149,7 @@ def _refuse_surrogates(name: str, value: str) -> None:
 def _check_expiry(value: object) -> int | None:
     if value is None or value == "":
         return None
-    if isinstance(value, str) and _DIGITS.fullmatch(value) and len(value) <= len(str(MAX_EXPIRY)):
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_EXPIRY:
         return value

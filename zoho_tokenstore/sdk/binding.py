@@ -11,11 +11,11 @@ from zoho_tokenstore.errors import (
     TokenTypeError,
     UnknownIdError,
 )
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.token import FIELDS, TokenRecord, check_text
 
-__all__ = ["SDKBinding", "accessors", "messages"]
+__all__ = ["SDKBinding", "accessors", "in_order", "messages"]
 
-Getters = tuple[tuple[str, Callable[[Any], object]], ...]
+Getters = tuple[Callable[[Any], object], ...]
 Setters = Mapping[str, Callable[[Any, Any], None]]
 
 
@@ -33,7 +33,7 @@ class SDKBinding:
         user_type: The SDK's ``UserSignature``.
         error_type: The SDK's ``SDKException``.
         new_token: Make a token that holds nothing, through the SDK's constructor.
-        getters: How each field of a token is read.
+        getters: How each field of a token is read, in the order of the record.
         setters: How each field of a token is set.
         user_name: How the name is read from the SDK's ``UserSignature``.
         error_code: The SDK's code for errors of a store.
@@ -81,7 +81,7 @@ class SDKBinding:
         if not isinstance(token, self.token_type):
             raise TokenTypeError(f"expected an {_name(self.token_type)}, got {_name(type(token))}")
         try:
-            return TokenRecord.checked(**{name: get(token) for name, get in self.getters})
+            return TokenRecord.checked([get(token) for get in self.getters])
         except AttributeError as error:
             problem = InvalidTokenError(
                 f"the OAuthToken was made without its constructor: it has no {error.name!r}"
@@ -100,7 +100,8 @@ class SDKBinding:
         """
         if not isinstance(user, self.user_type):
             raise TokenTypeError(f"expected a {_name(self.user_type)}, got {_name(type(user))}")
-        return TokenRecord.checked(user_name=self.user_name(user)).user_name
+        name = self.user_name(user)
+        return None if name is None else check_text("user_name", name)
 
     def fill(self, token: Any, values: Mapping[str, str | int]) -> None:  # noqa: ANN401 - untyped SDK
         """Set fields of the SDK's token."""
@@ -127,7 +128,14 @@ class SDKBinding:
         return self.error_type(self.error_code, f"{message}: ", cause=cause)
 
 
-def accessors(token_type: type, names: Mapping[str, str]) -> tuple[Getters, dict[str, Any]]:
+def in_order(getters: Mapping[str, Callable[[Any], object]]) -> Getters:
+    """Return the getters in the order of the record; what an SDK does not have is absent."""
+    return tuple(getters.get(name, _absent) for name in FIELDS)
+
+
+def accessors(
+    token_type: type, names: Mapping[str, str]
+) -> tuple[dict[str, Callable[[Any], object]], dict[str, Callable[[Any, Any], None]]]:
     """Return how fields are read and set through the SDK's ``get_`` and ``set_`` methods.
 
     They are the class's functions, because ``merge_objects`` of contract C leaves the bound methods
@@ -137,7 +145,7 @@ def accessors(token_type: type, names: Mapping[str, str]) -> tuple[Getters, dict
         token_type: The SDK's ``OAuthToken``.
         names: Our names of the fields, and the SDK's.
     """
-    getters = tuple((name, getattr(token_type, f"get_{theirs}")) for name, theirs in names.items())
+    getters = {name: getattr(token_type, f"get_{theirs}") for name, theirs in names.items()}
     setters = {name: getattr(token_type, f"set_{theirs}") for name, theirs in names.items()}
     # The SDKs call int() or len() on the expiry: only text goes through both.
     set_expiry = setters["expiry"]
@@ -159,6 +167,10 @@ def messages(constants: type) -> dict[str, str]:
             "delete_tokens": "DELETE_TOKENS",
         }.items()
     }
+
+
+def _absent(_token: object) -> None:
+    return None
 
 
 def _name(kind: type) -> str:

@@ -11,7 +11,7 @@ from zcrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 from zcrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 from zcrmsdk.src.com.zoho.crm.api.util.constants import Constants
 
-from zoho_tokenstore.sdk.binding import SDKBinding, messages
+from zoho_tokenstore.sdk.binding import SDKBinding, in_order, messages
 from zoho_tokenstore.sdk.coordinated import coordinated
 
 __all__ = ["BINDING", "CoordinatedToken"]
@@ -52,7 +52,7 @@ BINDING: Final = SDKBinding(
     user_type=UserSignature,
     error_type=SDKException,
     new_token=_new_token,
-    getters=tuple((name, attrgetter(attribute)) for name, attribute in ATTRIBUTES.items()),
+    getters=in_order({name: attrgetter(attribute) for name, attribute in ATTRIBUTES.items()}),
     setters={name: partial(_set, attribute) for name, attribute in ATTRIBUTES.items()},
     user_name=attrgetter("email"),
     error_code=Constants.TOKEN_STORE,

@@ -8,7 +8,7 @@ from zcrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 from zcrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 from zcrmsdk.src.com.zoho.crm.api.util.constants import Constants
 
-from zoho_tokenstore.sdk.binding import SDKBinding, accessors, messages
+from zoho_tokenstore.sdk.binding import SDKBinding, accessors, in_order, messages
 from zoho_tokenstore.sdk.coordinated import coordinated
 
 __all__ = ["BINDING", "CoordinatedToken"]
@@ -46,7 +46,7 @@ BINDING: Final = SDKBinding(
     user_type=UserSignature,
     error_type=SDKException,
     new_token=_new_token,
-    getters=GETTERS,
+    getters=in_order(GETTERS),
     setters=SETTERS,
     user_name=UserSignature.get_email,
     error_code=Constants.TOKEN_STORE,

@@ -8,7 +8,7 @@ from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 from zohocrmsdk.src.com.zoho.crm.api.util.constants import Constants
 
-from zoho_tokenstore.sdk.binding import SDKBinding, accessors, messages
+from zoho_tokenstore.sdk.binding import SDKBinding, accessors, in_order, messages
 from zoho_tokenstore.sdk.coordinated import coordinated
 
 __all__ = ["BINDING", "CoordinatedToken"]
@@ -55,7 +55,7 @@ BINDING: Final = SDKBinding(
     user_type=UserSignature,
     error_type=SDKException,
     new_token=_new_token,
-    getters=(*GETTERS, ("user_name", _get_user_name)),
+    getters=in_order({**GETTERS, "user_name": _get_user_name}),
     setters={**SETTERS, "user_name": _set_user_name},
     user_name=UserSignature.get_name,
     error_code=Constants.TOKEN_STORE,
