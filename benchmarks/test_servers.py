@@ -3,6 +3,7 @@
 The servers are the tests' own. What cannot be had is skipped.
 """
 
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from itertools import count
@@ -234,6 +235,28 @@ class TestBesideTheSDKsStore:
     ) -> None:
         """The SDK's."""
         benchmark(_refresh(make_dbstore(size), size))
+
+
+@pytest.mark.benchmark(group="load")
+def test_load_bare(benchmark: BenchmarkFixture, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Insert the same rows into the same table with bare sqlite3: all in one executemany."""
+    path = tmp_path_factory.mktemp("load") / "tokens.db"
+    with SQLAlchemyTokenStore(f"sqlite:///{path}") as store:
+        store.save_tokens(_token(number) for number in range(LOADED))
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT * FROM oauthtoken ORDER BY rowid").fetchall()
+        places = ", ".join("?" * len(rows[0]))
+
+        def empty() -> None:
+            connection.execute("DELETE FROM oauthtoken")
+            connection.commit()
+
+        def load() -> None:
+            connection.executemany(f"INSERT INTO oauthtoken VALUES ({places})", rows)
+            connection.commit()
+
+        benchmark.pedantic(load, setup=empty, rounds=3)  # type: ignore[no-untyped-call]
+    benchmark.extra_info["rows"] = LOADED
 
 
 @pytest.mark.benchmark(group="load")

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from secrets import token_hex
+from typing import TypeAlias
 
 from zoho_tokenstore.digests import DIGEST_COLUMNS, looked_up
 from zoho_tokenstore.matching import identity, plan_save
 from zoho_tokenstore.token import TokenRecord
 
 __all__ = ["Changes", "new_id"]
+
+Name: TypeAlias = tuple[str, str]
+"""A field that rows are looked up by, and its value."""
 
 
 def new_id() -> str:
@@ -41,7 +45,7 @@ class Changes:
         self.deleted: set[str] = set()
         self._rows: dict[str, TokenRecord] = {}
         # Tuples, because nearly every name is one row's: sets would cost more than all the rest.
-        self._named: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._named: dict[Name, tuple[str, ...]] = {}
         for key, row in self.stored.items():
             self._put(key, row)
 
@@ -52,7 +56,12 @@ class Changes:
             AmbiguousTokenError: More than one row fits.
             IdConflictError: The token's id belongs to another row.
         """
-        plan = plan_save(token, self._related(token), new_id())
+        names = _names(token)
+        related = self._related(names)
+        if not related:  # as nearly all tokens of a large batch are
+            self._insert(token.with_id(token.id or new_id()), names)
+            return
+        plan = plan_save(token, related, new_id())
         key = plan.row.id or ""
         for other in plan.absorbed:
             self._absorb(other.id or "", into=key)
@@ -70,9 +79,16 @@ class Changes:
             key for key, row in self.updated.items() if identity(row) != identity(self.stored[key])
         ]
 
-    def _related(self, token: TokenRecord) -> list[TokenRecord]:
-        keys = {key for name in _names(token) for key in self._named.get(name, ())}
+    def _related(self, names: Iterable[Name]) -> list[TokenRecord]:
+        keys = {key for name in names for key in self._named.get(name, ())}
         return [self._rows[key] for key in keys]
+
+    def _insert(self, row: TokenRecord, names: list[Name]) -> None:
+        key = row.id or ""
+        self.inserted[key] = self._rows[key] = row
+        for name in (("id", key), *names):
+            self._named[name] = (key,)
+        self.ids.append(key)
 
     def _put(self, key: str, row: TokenRecord) -> None:
         self._take(key)
@@ -94,6 +110,6 @@ class Changes:
             self.deleted.add(key)
 
 
-def _names(row: TokenRecord) -> list[tuple[str, str]]:
+def _names(row: TokenRecord) -> list[Name]:
     values = zip(DIGEST_COLUMNS, looked_up(row), strict=True)
     return [name for name in values if name[1] is not None]

@@ -1,5 +1,6 @@
 """The table: one declarative model, in one metadata of its own."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -57,6 +58,11 @@ class UtcDateTime(TypeDecorator[datetime]):
         if dialect.name == "oracle":
             return dialect.type_descriptor(TIMESTAMP(timezone=True))
         return dialect.type_descriptor(self.impl_instance)
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
+        """Convert a time once: the rows of a batch have the same, over and over."""
+        process = super().bind_processor(dialect)
+        return None if process is None else lru_cache(maxsize=1)(process)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Hand over UTC, without the zone where the database could not keep it."""
