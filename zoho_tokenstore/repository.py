@@ -106,7 +106,8 @@ class TokenRepository:
             f"digest_{number}": digest(rule.field, getattr(token, rule.field))
             for number, digest in enumerate(self.vault.digests(rule.field))
         }
-        rows = session.execute(self._find[rule.field], parameters).all()
+        # Without the session's own execute(): looking for entities is a tenth of a lookup.
+        rows = session.connection().execute(self._find[rule.field], parameters).all()
         return find_one(
             rule, token, self._records([row[0] for row in rows] if self._packs else rows)
         )
