@@ -120,10 +120,14 @@ def cluster(session: nox.Session) -> None:
 
 
 @nox.session(python="3.11")
-def large(session: nox.Session) -> None:
-    """Run the crowds of 64 processes."""
-    _install(session, "test")
-    session.run("pytest", "-m", "large", *session.posargs)
+@nox.parametrize("release", [*ONE_OF_EACH_KIND, "zohocrmsdk8-0==7.0.0"])
+def large(session: nox.Session, release: str) -> None:
+    """Run the crowds, those of 64 processes too, on every database; print how long they wait."""
+    _install(session, "test", release, extras=".[postgresql,mysql]")
+    session.run(
+        "pytest", "-q", "-m", "large or not large", "tests/refresh/test_crowds.py", *session.posargs
+    )
+    session.run("python", "benchmarks/crowds.py", env={"PYTHONPATH": "tests"})
 
 
 @nox.session

@@ -1,23 +1,24 @@
 """Shared by the tests: tokens, what they hold, and many processes at once."""
 
 import multiprocessing
+import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
-from rich.console import Console
 from rich.traceback import Traceback
 
 import sdks
 from sdks import SDK, SETTERS, SDKException
-from zoho_tokenstore import Keyring
+from zoho_tokenstore import Keyring, RefreshPolicy, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.token import FIELDS, SECRET_FIELDS, TokenRecord
 
 LOGIN = {
@@ -93,24 +94,27 @@ def assert_nothing_is_readable(url: str, stores: Sequence[Any]) -> None:
 def shown(error: BaseException) -> str:
     """Return all that tracebacks show of an error and its causes, local variables included.
 
-    The frame of the test that has caught it is left out.
+    The frame of the test that has caught it is left out. Rich's traceback is taken apart instead of
+    printed, which takes seconds: the code that it highlights is the same every time.
     """
     assert error.__traceback__ is not None
     trace = error.__traceback__.tb_next
-    console = Console(width=200, file=StringIO())
-    console.print(
-        Traceback.from_exception(
-            type(error),
-            error,
-            trace,
-            show_locals=True,
-            locals_max_length=None,
-            locals_max_string=None,
-        )
-    )
-    text: str = console.file.getvalue()
     plain = traceback.TracebackException(type(error), error, trace, capture_locals=True)
-    return text + "".join(plain.format())
+    rich = Traceback.extract(
+        type(error),
+        error,
+        trace,
+        show_locals=True,
+        locals_max_length=None,
+        locals_max_string=None,
+    )
+    texts = list(plain.format())
+    for stack in rich.stacks:
+        texts.append(f"{stack.exc_type}: {stack.exc_value} {stack.notes}")
+        for frame in stack.frames:
+            texts += [f"{name}={node}" for name, node in (frame.locals or {}).items()]
+    assert any("=" in text for text in texts)
+    return "\n".join(texts)
 
 
 @contextmanager
@@ -165,6 +169,25 @@ def _attend(barrier: Any, results: Any, number: int, work: Callable[..., Any], a
     except BaseException as error:
         results.put((number, f"{type(error).__name__}: {error}"))
         raise
+
+
+def address(zoho: LocalZoho) -> dict[str, str]:
+    """Return what another process needs to know of a Zoho."""
+    return {"url": zoho.url, "accounts_url": zoho.accounts_url}
+
+
+def visit(
+    url: str, zoho: dict[str, str], folder: Path, fields: dict[str, str]
+) -> tuple[str, float]:
+    """Be one worker: come back as Alice, read a record; return whose it was and the seconds."""
+    with SQLAlchemyTokenStore(url, refresh=RefreshPolicy(wait=60)) as store:
+        store.get_tokens()
+        own = folder / str(os.getpid())  # processes that share the SDK's own files break them
+        own.mkdir()
+        application = sdks.Application(SimpleNamespace(**zoho), store, own)
+        began = time.monotonic()
+        email = application.visit(sdks.new_token(**fields), "alice@example.com")
+        return email, time.monotonic() - began
 
 
 class Writers:

@@ -1,30 +1,16 @@
 """Crowds of workers that meet one token, with the real SDK in each: one of them asks Zoho."""
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
 
 import pytest
 
 import sdks
 from sdks import Application, new_token
-from support import make_token, record, stored
-from zoho_tokenstore import RefreshPolicy, SQLAlchemyTokenStore
+from support import address, make_token, record, stored, visit
+from zoho_tokenstore import SQLAlchemyTokenStore
 
 ALICE = "alice@example.com"
-PATIENT = RefreshPolicy(wait=60)
-
-
-def visit(url, zoho, folder, fields):
-    """Be one worker: come back as a user, read a record; return whose it was and the seconds."""
-    with SQLAlchemyTokenStore(url, refresh=PATIENT) as store:
-        store.get_tokens()
-        own = folder / str(os.getpid())  # processes that share the SDK's own files break them
-        own.mkdir()
-        application = Application(SimpleNamespace(**zoho), store, own)
-        began = time.monotonic()
-        return application.visit(new_token(**fields), ALICE), time.monotonic() - began
 
 
 @pytest.fixture
@@ -39,8 +25,7 @@ def alice(url, zoho, tmp_path):
         sdks.forget()
         zoho.accounts.lifetime = 3600.0
         zoho.requests.clear()
-        where = {"url": zoho.url, "accounts_url": zoho.accounts_url}
-        return row, (url, where, tmp_path, {"refresh_token": row["refresh_token"]})
+        return row, (url, address(zoho), tmp_path, {"refresh_token": row["refresh_token"]})
 
     return log_in
 
@@ -120,8 +105,7 @@ def test_processes_in_the_early_window_send_one_refresh_and_nobody_waits(crowd, 
 
 def test_processes_with_one_new_grant_token_send_one_exchange(crowd, url, zoho, tmp_path):
     zoho.delay = 1.0
-    where = {"url": zoho.url, "accounts_url": zoho.accounts_url}
     grant = {"grant_token": zoho.grant(ALICE)}
-    visits = crowd.run(visit, [(url, where, tmp_path, grant)] * 16)
+    visits = crowd.run(visit, [(url, address(zoho), tmp_path, grant)] * 16)
     assert [email for email, _ in visits] == [ALICE] * 16
     assert (zoho.count("grant"), zoho.count("refresh")) == (1, 0)
