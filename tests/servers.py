@@ -29,6 +29,10 @@ class UnavailableError(Exception):
     """This server cannot be had on this machine; the message says what is missing."""
 
 
+class StartError(UnavailableError):
+    """It is there and did not start, which on a busy machine happens once in some hundred times."""
+
+
 class Server(ABC):
     """A database server with a fresh database for each test."""
 
@@ -120,7 +124,7 @@ class Server(ABC):
                 engine.connect().close()
             except DBAPIError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    raise UnavailableError((folder / "server.log").read_text()[-500:]) from None
+                    raise StartError((folder / "server.log").read_text()[-500:]) from None
                 time.sleep(0.05)
             else:
                 engine.dispose()
@@ -140,7 +144,7 @@ class Server(ABC):
     def _run(self, *command: str | Path) -> None:
         done = subprocess.run(command, capture_output=True, user=self.owner(), check=False)
         if done.returncode:
-            raise UnavailableError(f"{command[0]}: {done.stderr.decode()[-300:]}")
+            raise StartError(f"{command[0]}: {done.stderr.decode()[-300:]}")
 
 
 class PostgreSQL(Server):
@@ -277,10 +281,7 @@ class Servers:
             UnavailableError: It cannot be had here.
         """
         if name not in self._running:
-            try:
-                self._running[name] = KINDS[name]()
-            except UnavailableError as missing:
-                self._running[name] = missing
+            self._running[name] = _start(KINDS[name])
         server = self._running[name]
         if isinstance(server, UnavailableError):
             raise server
@@ -290,6 +291,15 @@ class Servers:
         for server in self._running.values():
             if isinstance(server, Server):
                 server.stop()
+
+
+def _start(kind: type[Server], tries: int = 2) -> Server | UnavailableError:
+    try:
+        return kind()
+    except StartError as error:
+        return _start(kind, tries - 1) if tries > 1 else error
+    except UnavailableError as missing:
+        return missing
 
 
 def _children(parent: int) -> list[int]:

@@ -177,14 +177,23 @@ def address(zoho: LocalZoho) -> dict[str, str]:
 
 
 def visit(
-    url: str, zoho: dict[str, str], folder: Path, fields: dict[str, str]
+    url: str,
+    zoho: dict[str, str],
+    folder: Path,
+    fields: dict[str, str],
+    on_event: Callable[[Any], None] | None = None,
+    begin: float = 0.0,
 ) -> tuple[str, float]:
-    """Be one worker: come back as Alice, read a record; return whose it was and the seconds."""
-    with SQLAlchemyTokenStore(url, refresh=RefreshPolicy(wait=60)) as store:
+    """Be one worker: come back as Alice, read a record; return whose it was and the seconds.
+
+    It begins not before that time by the monotonic clock, which all processes share.
+    """
+    with SQLAlchemyTokenStore(url, refresh=RefreshPolicy(wait=60, on_event=on_event)) as store:
         store.get_tokens()
         own = folder / str(os.getpid())  # processes that share the SDK's own files break them
         own.mkdir()
         application = sdks.Application(SimpleNamespace(**zoho), store, own)
+        time.sleep(max(0.0, begin - time.monotonic()))
         began = time.monotonic()
         email = application.visit(sdks.new_token(**fields), "alice@example.com")
         return email, time.monotonic() - began
