@@ -87,7 +87,9 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         self._leases = LeaseRepository(lease_table(self._schema.table))
         if refresh is not None:
             leases = SharedLeases(self._database, self._leases, self._skew)
-            self._coordinate(Refresher(refresh, leases, digest=self._digest))
+            self._coordinate(
+                Refresher(refresh, leases, digest=self._digest), keep=self._save_claimed
+            )
         self._create = create
         self._tokens: TokenRepository
         self._ready = False
@@ -155,6 +157,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         ) or self._database.write_one(lambda session: self._tokens.upsert(session, token))
 
     def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
+        """Save a refreshed token, and settle its claim; see :class:`Turns`."""
         stored = self._skew.to_database(token)
 
         def work(session: Session) -> tuple[str, TokenRecord | None]:

@@ -3,55 +3,28 @@
 The words of the contracts stand here, once: stores inherit them and say only how they keep records.
 """
 
-import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import wraps
 from itertools import islice
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Literal
 
 from zoho_tokenstore.claims import Claim, Served
 from zoho_tokenstore.errors import (
     ConfigurationError,
     DecryptionError,
     IdConflictError,
-    TokenStoreError,
     UnknownIdError,
 )
 from zoho_tokenstore.matching import check_storable, completion
 from zoho_tokenstore.refresh import Refresher
 from zoho_tokenstore.repository import BATCH_SIZE
 from zoho_tokenstore.sdk.answer import answer, usable
+from zoho_tokenstore.sdk.failures import leave_out, raise_it, raises_sdk_exception, together
 from zoho_tokenstore.sdk.installed import SDKName, load
-from zoho_tokenstore.sdk.turns import Turns
+from zoho_tokenstore.sdk.turns import Keep, Turns
 from zoho_tokenstore.token import TokenRecord, check_id
 
 __all__ = ["SDKTokenStore"]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-log: Final = logging.getLogger("zoho_tokenstore")
-
-NAMED: Final = 10
-"""Ids that a message names at most; the error has all of them."""
-
-SWALLOWED: Final = ("save_token", "delete_token")
-"""Methods whose errors an SDK may swallow: saves since generation 6, removals always."""
-
-
-def _raises_sdk_exception(method: F) -> F:
-    """Make a method that the SDK calls raise the SDK's own error, ours as its cause."""
-
-    @wraps(method)
-    def call(self: "SDKTokenStore", *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the method
-        try:
-            return method(self, *args, **kwargs)
-        except TokenStoreError as error:
-            if method.__name__ in SWALLOWED:
-                log.error("%s failed: %s", method.__name__, error)  # noqa: TRY400 - a traceback shows values
-            raise self._sdk.error(method.__name__, error) from error
-
-    return cast("F", call)
 
 
 class SDKTokenStore(ABC):
@@ -87,7 +60,7 @@ class SDKTokenStore(ABC):
         self._turns: Turns | None = None
         self._sdk.register(type(self))
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def find_token(self, token: Any) -> Any:  # noqa: ANN401 - the SDK's token has no types
         """Complete a token with what is stored of it.
 
@@ -115,7 +88,7 @@ class SDKTokenStore(ABC):
         self._sdk.fill(token, completion(wanted, found))
         return token
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def find_token_by_id(self, id: str) -> Any:  # noqa: A002, ANN401 - the SDK's own name and type
         """Return the token that is stored under an id.
 
@@ -131,7 +104,7 @@ class SDKTokenStore(ABC):
         found = self._find_id(id)
         return None if found is None else self._build_in_turn(found, usable=lambda row: row)
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def get_token(self, user: Any, token: Any) -> Any:  # noqa: ANN401 - the SDK has no types
         """Return the stored token of a user and of the token's client.
 
@@ -165,7 +138,7 @@ class SDKTokenStore(ABC):
             self._sdk.fill(token, {"refresh_token": served.refresh_token})
         return self._built(served, claim)
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def get_token_by_id(self, id: str, token: Any) -> Any:  # noqa: A002, ANN401 - the SDK's own name and type
         """Return the token that is stored under an id.
 
@@ -190,7 +163,7 @@ class SDKTokenStore(ABC):
             return None
         return self._build_in_turn(found, usable)
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def save_token(self, user: Any, token: Any = None) -> None:  # noqa: ANN401 - the SDK has no types
         """Store a token: update the stored one that it speaks of, or insert it.
 
@@ -217,7 +190,7 @@ class SDKTokenStore(ABC):
         self._save_one(token, self._sdk.read(token)._replace(user_name=name))
         self._sdk.fill(token, {"user_name": name} if name else {})
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def delete_token(self, id: Any) -> None:  # noqa: A002, ANN401 - the SDK's own name and type
         """Delete one stored token; one that is not stored changes nothing.
 
@@ -236,7 +209,7 @@ class SDKTokenStore(ABC):
         if key is not None:
             self._delete(key)
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def get_tokens(self) -> list[Any]:
         """Return all stored tokens; the SDK can be initialised with each of them.
 
@@ -247,10 +220,10 @@ class SDKTokenStore(ABC):
         unreadable: list[DecryptionError] = []
         tokens = list(map(self._sdk.build, self._all(unreadable.append)))
         if unreadable:
-            raise _together(unreadable)
+            raise together(unreadable)
         return tokens
 
-    @_raises_sdk_exception
+    @raises_sdk_exception
     def delete_tokens(self) -> None:
         """Delete all stored tokens, in one transaction.
 
@@ -288,20 +261,11 @@ class SDKTokenStore(ABC):
         """
         if on_error not in ("raise", "skip"):
             raise ConfigurationError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
-        return map(self._sdk.build, self._all(_log if on_error == "skip" else _raise))
+        return map(self._sdk.build, self._all(leave_out if on_error == "skip" else raise_it))
 
-    def _coordinate(self, refresher: Refresher) -> None:
-        """Let the SDK refresh only when it is its turn."""
-        self._turns = Turns(
-            self._sdk,
-            refresher,
-            lambda key: self._find(TokenRecord(id=key)),
-            self._save_claimed,
-        )
-
-    def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
-        """Save a refreshed token, and settle its claim; see :class:`Turns`."""
-        raise NotImplementedError
+    def _coordinate(self, refresher: Refresher, keep: Keep) -> None:
+        """Let the SDK refresh only when it is its turn; ``keep`` saves what it has refreshed."""
+        self._turns = Turns(self._sdk, refresher, lambda key: self._find(TokenRecord(id=key)), keep)
 
     def _find_id(self, key: object) -> TokenRecord | None:
         checked = check_id(key)
@@ -399,17 +363,3 @@ class SDKTokenStore(ABC):
     @abstractmethod
     def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         """Yield every record but those that cannot be decrypted, which ``on_error`` is told of."""
-
-
-def _raise(error: DecryptionError) -> None:
-    raise error
-
-
-def _log(error: DecryptionError) -> None:
-    log.error("a token is left out: %s", error)
-
-
-def _together(errors: Sequence[DecryptionError]) -> DecryptionError:
-    ids = tuple(token_id for error in errors for token_id in error.token_ids)
-    shown = ", ".join(map(repr, ids[:NAMED])) + (", …" if len(ids) > NAMED else "")
-    return DecryptionError(f"{len(ids)} stored tokens cannot be read ({shown}): {errors[0]}", ids)

@@ -13,7 +13,7 @@ from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.watching import asked_by_sdk, can_be_watched, release, watch, watched_by
 from zoho_tokenstore.token import TokenRecord
 
-__all__ = ["Turn", "Turns"]
+__all__ = ["Keep", "Turn", "Turns"]
 
 Find = Callable[[], TokenRecord | None]
 Complete = Callable[[TokenRecord], TokenRecord | None]
