@@ -61,7 +61,7 @@ def meet(crowd: Crowd, url: str, processes: int) -> tuple[int, int, float]:
         zoho.accounts.lifetime, zoho.delay = 3600.0, 1.0
         zoho.requests = answers = Answers()
         fields = {"refresh_token": row["refresh_token"]}
-        begin = time.monotonic() + 3 + processes / 8  # when all of them have opened their stores
+        begin = time.monotonic() + 3 + processes / 4  # when all of them have opened their stores
         arguments = (begin, url, address(zoho), Path(folder), fields)
         ended = crowd.run(attend, [arguments] * processes)
         moments = [moment for times in ended for moment in times]
