@@ -388,3 +388,14 @@ def test_tokens_may_be_saved_and_deleted_while_they_are_iterated(store):
             store.delete_token(record(token).id)
             store.save_token(login(f"later {number}"))
     assert len(stored(store)) == 450
+
+
+def test_tokens_far_apart_in_a_large_batch_end_as_one_by_one(store):
+    tokens = [login(f"user {number}") for number in range(900)]
+    nameless = login(refresh_token="1000.refresh.user 5", access_token="nameless")
+    again = login("user 3", access_token="newer")
+    store.save_tokens([nameless, *tokens, again])
+    assert len(stored(store)) == 900
+    assert known(again)["id"] == known(tokens[3])["id"]
+    assert known(store.find_token(make_token("user 3")))["access_token"] == "newer"
+    assert known(store.find_token(make_token("user 5")))["id"] == known(nameless)["id"]

@@ -244,6 +244,16 @@ def test_the_commands_generate_count_and_rotate(command, sqlite_url):
     assert out == f"{NEW_ID}: 2 tokens (encrypts)\nreadable: 0 tokens\n"
 
 
+def test_a_dry_run_does_not_turn_encryption_on(command, sqlite_url):
+    with opened(sqlite_url, "") as store:
+        store.save_token(login("alice"))
+    status, out, _ = command(NEW, "keys", "rotate", "--dry-run")
+    assert (status, out) == (0, "rotated: 1, current: 0, failed: 0\n")
+    assert command(NEW, "list", "--json")[0] == 0
+    with opened(sqlite_url, "") as store:  # it needs no keys
+        assert len(stored(store)) == 1
+
+
 def test_the_commands_fail_when_something_cannot_be_read(command, sqlite_url):
     with opened(sqlite_url, OLD) as store:
         store.save_tokens([login("alice"), login("bob")])
