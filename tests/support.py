@@ -110,7 +110,7 @@ def shown(error: BaseException) -> str:
     )
     texts = list(plain.format())
     for stack in rich.stacks:
-        texts.append(f"{stack.exc_type}: {stack.exc_value} {stack.notes}")
+        texts.append(f"{stack.exc_type}: {stack.exc_value} {getattr(stack, 'notes', '')}")
         for frame in stack.frames:
             texts += [f"{name}={node}" for name, node in (frame.locals or {}).items()]
     assert any("=" in text for text in texts)

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.keyring import Keyring
 from zoho_tokenstore.models import OAuthTokenRow
-from zoho_tokenstore.policy import RefreshPolicy
+from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "OAuthTokenRow",
     "RefreshPolicy",
     "SQLAlchemyTokenStore",
+    "TokenPolicy",
     "TokenStoreError",
     "__version__",
 ]

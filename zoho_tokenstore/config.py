@@ -17,6 +17,8 @@ __all__ = ["PREFIX", "Settings"]
 
 PREFIX: Final = "ZOHO_TOKENSTORE_"
 
+SWITCH: Final = {"on": True, "off": False}
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -26,11 +28,13 @@ class Settings:
         url: The database URL.
         token_schema: The names of the table and its schema.
         keyring: The encryption keys, if any.
+        audit: Whether it is noted what happens to tokens.
     """
 
     url: str
     token_schema: TokenSchema
     keyring: Keyring | None = None
+    audit: bool = True
 
     @classmethod
     def from_env(
@@ -38,7 +42,7 @@ class Settings:
         environ: Mapping[str, str] = os.environ,
         overrides: Mapping[str, str | None] | None = None,
     ) -> Self:
-        """Read ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA`` and ``_KEYS`` or ``_KEYS_FILE``.
+        """Read ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS(_FILE)`` and ``_AUDIT``.
 
         Args:
             environ: The environment.
@@ -49,7 +53,7 @@ class Settings:
             ConfigurationError: A value is missing or cannot be used; it names the variable.
         """
         said = overrides or {}
-        names = ("url", "table", "schema", "keys", "keys_file")
+        names = ("url", "table", "schema", "keys", "keys_file", "audit")
         values = {name: said.get(name) or environ.get(PREFIX + name.upper()) for name in names}
         if said.get("keys_file"):
             values["keys"] = None
@@ -78,7 +82,10 @@ class Settings:
             schema = TokenSchema(values["table"] or DEFAULT_TABLE, values["schema"] or None)
         except ConfigurationError as error:
             raise ConfigurationError(f"{PREFIX}TABLE or {PREFIX}SCHEMA: {error}") from error
-        return cls(url, schema, _keyring(values["keys"], values["keys_file"]))
+        audit = SWITCH.get(values["audit"] or "on")
+        if audit is None:
+            raise ConfigurationError(f"{PREFIX}AUDIT must be 'on' or 'off'")
+        return cls(url, schema, _keyring(values["keys"], values["keys_file"]), audit)
 
 
 def _keyring(text: str | None, path: str | None) -> Keyring | None:

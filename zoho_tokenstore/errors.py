@@ -20,6 +20,7 @@ __all__ = [
     "EncryptionError",
     "ForeignSchemaError",
     "IdConflictError",
+    "ImportConflictError",
     "InvalidTokenError",
     "LoginRequiredError",
     "MigrationError",
@@ -32,10 +33,13 @@ __all__ = [
     "RefreshFailedError",
     "RefreshThrottledError",
     "RefreshTimeoutError",
+    "RevocationError",
+    "SDKSchemaError",
     "SchemaError",
     "SchemaMissingError",
     "SchemaNewerError",
     "SchemaOlderError",
+    "SourceError",
     "TokenStoreError",
     "TokenTypeError",
     "UnencryptedConnectionWarning",
@@ -140,6 +144,10 @@ class RefreshTimeoutError(RefreshError, TimeoutError):
     """Another worker's refresh took longer than ``RefreshPolicy(wait=…)``."""
 
 
+class RevocationError(TokenStoreError):
+    """Zoho has not revoked a token; it stays stored."""
+
+
 class EncryptionError(TokenStoreError):
     """A stored value cannot be read with the keys at hand; nothing was changed."""
 
@@ -172,6 +180,10 @@ class DecryptionError(EncryptionError):
         self.column = column
 
 
+class SourceError(TokenStoreError, ValueError):
+    """What tokens are to be imported from, or exported to, cannot be used."""
+
+
 class ConfigurationError(TokenStoreError, ValueError):
     """The database URL, the table name or another setting cannot be used."""
 
@@ -186,6 +198,10 @@ class MissingDriverError(ConfigurationError, ImportError):
 
 class MissingSDKError(ConfigurationError, ImportError):
     """No Zoho CRM SDK that this store serves can be imported."""
+
+
+class ImportConflictError(TokenStoreError, ValueError):
+    """An import met tokens that are stored already, and was told to fail then."""
 
 
 class DatabaseError(TokenStoreError):
@@ -244,6 +260,12 @@ class ForeignSchemaError(SchemaError):
     """A table of the same name exists that this package did not make."""
 
     command: ClassVar[str] = "zoho-tokenstore upgrade --table zoho_oauthtoken"
+
+
+class SDKSchemaError(ForeignSchemaError):
+    """The table was made for the SDK's own ``DBStore``; it can be adopted in place."""
+
+    command: ClassVar[str] = "zoho-tokenstore adopt"
 
 
 class MigrationError(SchemaError, ValueError):

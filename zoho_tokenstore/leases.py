@@ -33,7 +33,7 @@ class LeaseRepository:
             .where(c.key_digest == bindparam("key"), c.version == bindparam("seen"))
             .values({name: bindparam(f"new_{name}") for name in Lease._fields})
         )
-        self._delete = delete(table).where(c.key_digest == bindparam("key"))
+        self._delete = delete(table).where(c.key_digest.in_(bindparam("keys", expanding=True)))
         self._delete_all = delete(table)
 
     def read(self, session: Session, key: str) -> tuple[Lease, int]:
@@ -59,9 +59,9 @@ class LeaseRepository:
             return False
         return True
 
-    def delete(self, session: Session, key: str) -> None:
-        """Forget a lease."""
-        session.execute(self._delete, {"key": key})
+    def delete(self, session: Session, *keys: str) -> None:
+        """Forget leases."""
+        session.execute(self._delete, {"keys": keys})
 
     def delete_all(self, session: Session) -> None:
         """Forget all leases."""

@@ -19,6 +19,7 @@ __all__ = [
     "completion",
     "find_one",
     "identity",
+    "login_of",
     "plan_save",
     "rule_of",
 ]
@@ -122,6 +123,11 @@ def identity(row: TokenRecord) -> tuple[str, str, str]:
         if value := getattr(row, field):
             return field, value, row.client_id or ""
     return "access_token", row.access_token or "", row.client_id or ""
+
+
+def login_of(row: TokenRecord) -> str | None:
+    """Return the token that the row lives on: another one is another login."""
+    return row.refresh_token or row.grant_token or row.access_token
 
 
 @dataclass(frozen=True, slots=True)

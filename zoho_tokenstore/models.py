@@ -24,15 +24,26 @@ from zoho_tokenstore.digests import DIGEST_LENGTH
 from zoho_tokenstore.keyring import KEY_ID_LENGTH
 
 __all__ = [
+    "ADDED_COLUMNS",
+    "CREDENTIAL_LENGTH",
     "DEFAULT_TABLE",
+    "ENTRY_ID_LENGTH",
     "OAuthTokenRow",
     "UtcDateTime",
+    "audit_table",
     "key_table",
     "lease_table",
     "token_table",
 ]
 
 DEFAULT_TABLE: Final = "oauthtoken"
+
+ENTRY_ID_LENGTH: Final = 48
+CREDENTIAL_LENGTH: Final = 12
+"""Hexadecimal digits of a token's digest in the audit: enough to tell tokens apart, no more."""
+
+ADDED_COLUMNS: Final = ("login_at", "used_at")
+"""Columns of the token table that came with revision 0004; absent in rows that are older."""
 
 NAMING_CONVENTION: Final = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -86,7 +97,9 @@ class TokenColumns:
 
     Secrets and names are text without a length limit, so they cannot be indexed everywhere; the
     digests beside them are what rows are looked up by. ``identity_digest`` is the unique key that
-    makes a second row of the same login impossible.
+    makes a second row of the same login impossible. ``login_at`` is when another login took the
+    place of the one that the row was created with, and ``used_at`` when a store with
+    ``TokenPolicy(max_idle=…)`` last noted that somebody uses it.
     """
 
     id_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
@@ -107,6 +120,8 @@ class TokenColumns:
     refresh_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     def __repr__(self) -> str:
         """Name the row and none of its secrets; a detached one is shown as far as it is loaded."""
@@ -145,8 +160,26 @@ class KeyColumns:
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class AuditColumns:
+    """The columns of an audit table: what happened to which token, appended and never changed.
+
+    ``entry_id`` begins with the time in milliseconds, as twelve hexadecimal digits, so that entries
+    are in the order of their ids; ``credential`` is the beginning of a token's digest.
+    """
+
+    entry_id: Mapped[str] = mapped_column(String(ENTRY_ID_LENGTH), primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    event: Mapped[str] = mapped_column(String(20))
+    token_id: Mapped[str] = mapped_column(LongText)
+    user_name: Mapped[str | None] = mapped_column(LongText)
+    client_id: Mapped[str | None] = mapped_column(LongText)
+    credential: Mapped[str | None] = mapped_column(String(CREDENTIAL_LENGTH))
+    host: Mapped[str] = mapped_column(LongText)
+    process: Mapped[int] = mapped_column(BigInteger)
+
+
 class Base(DeclarativeBase):
-    """The declarative base of this package alone: its metadata holds the three tables only."""
+    """The declarative base of this package alone: its metadata holds the four tables only."""
 
     metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
@@ -177,6 +210,13 @@ class KeyRow(KeyColumns, Base):
     __table_args__ = TABLE_OPTIONS
 
 
+class AuditRow(AuditColumns, Base):
+    """One entry, in the audit table beside the default one."""
+
+    __tablename__ = f"{DEFAULT_TABLE}_audit"
+    __table_args__ = TABLE_OPTIONS
+
+
 def lease_table(tokens: Table) -> Table:
     """Return the lease table that belongs to a token table."""
     return _beside(tokens, "lease")
@@ -185,6 +225,11 @@ def lease_table(tokens: Table) -> Table:
 def key_table(tokens: Table) -> Table:
     """Return the key table that belongs to a token table."""
     return _beside(tokens, "key")
+
+
+def audit_table(tokens: Table) -> Table:
+    """Return the audit table that belongs to a token table."""
+    return _beside(tokens, "audit")
 
 
 @lru_cache
@@ -202,7 +247,8 @@ def token_table(name: str = DEFAULT_TABLE, schema: str | None = None) -> Table:
         metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
     options = TABLE_OPTIONS | {"schema": schema}
-    tables = {TokenColumns: name, LeaseColumns: f"{name}_lease", KeyColumns: f"{name}_key"}
+    beside = {LeaseColumns: "lease", KeyColumns: "key", AuditColumns: "audit"}
+    tables = {TokenColumns: name} | {it: f"{name}_{what}" for it, what in beside.items()}
     for columns, table in tables.items():
         names = {"__tablename__": table, "__table_args__": options}
         type(f"Other{columns.__name__}", (columns, OtherBase), names)

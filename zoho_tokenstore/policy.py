@@ -1,14 +1,15 @@
-"""How refreshes are coordinated: the settings."""
+"""The settings: how refreshes are coordinated, and how long tokens may live."""
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from typing import Final
 
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.events import RefreshEvent
 
-__all__ = ["RefreshPolicy"]
+__all__ = ["RefreshPolicy", "TokenPolicy"]
 
 NUMBERS: Final = ("early", "lease", "wait", "http_timeout", "budget", "budget_window", "cooldown")
 
@@ -60,7 +61,39 @@ class RefreshPolicy:
             )
 
 
-def _is_positive(value: object, *, or_zero: bool) -> bool:
+@dataclass(frozen=True, slots=True)
+class TokenPolicy:
+    """How long a token may be served; what is older, or idle for longer, is deleted on sight.
+
+    Attributes:
+        max_age: Time since the user's last login: a ``timedelta``, or seconds.
+        max_idle: Time since the token was last saved or found: a ``timedelta``, or seconds. Finding
+            is noted for each token once in a twentieth of this time, and at least once an hour.
+
+    Raises:
+        ConfigurationError: A time is not positive.
+    """
+
+    max_age: timedelta | float | None = None
+    max_idle: timedelta | float | None = None
+
+    def __post_init__(self) -> None:
+        """Make times of what was given."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, timedelta):
+                value = value.total_seconds()
+            if value is None:
+                continue
+            if not _is_positive(value):
+                raise ConfigurationError(
+                    f"TokenPolicy({field.name}=…) must be a positive time, a timedelta or seconds, "
+                    f"not {value!r}"
+                )
+            object.__setattr__(self, field.name, timedelta(seconds=value))
+
+
+def _is_positive(value: object, *, or_zero: bool = False) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
     return value > 0 or (or_zero and value == 0)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import (
     Column,
@@ -13,36 +12,24 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    insert,
     or_,
     select,
-    update,
+    true,
 )
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.audit import AuditLog, Event
+from zoho_tokenstore.batches import PAGE_SIZE, Batches, Put
 from zoho_tokenstore.changes import Changes, new_id
-from zoho_tokenstore.digests import DIGEST_COLUMNS, Digest, digest
-from zoho_tokenstore.matching import find_one, rule_of
+from zoho_tokenstore.digests import DIGEST_COLUMNS, digest
+from zoho_tokenstore.matching import Rule, find_one, rule_of
 from zoho_tokenstore.models import key_table
-from zoho_tokenstore.statements import (
-    PACKING,
-    REFRESHED,
-    keeping_update,
-    one_of,
-    packed,
-    refreshing_update,
-    upsert,
-)
+from zoho_tokenstore.retention import Retention
+from zoho_tokenstore.statements import PACKING, REFRESHED, packed, refreshing_update, upsert
 from zoho_tokenstore.token import TokenRecord
 from zoho_tokenstore.vault import Vault
 
-__all__ = ["BATCH_SIZE", "TokenRepository"]
-
-BATCH_SIZE: Final = 4_000
-"""Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
-
-PAGE_SIZE: Final = 400
-"""Rows per statement: looked up by five digests each, still below SQL Server's 2,100 parameters."""
+__all__ = ["TokenRepository"]
 
 
 class TokenRepository:
@@ -52,45 +39,55 @@ class TokenRepository:
         table: A table made by :func:`zoho_tokenstore.models.token_table`.
         backend: SQLAlchemy's name of the database.
         vault: Makes column values of records, and records of rows.
+        audit: Is told what is written; without one nothing is noted.
+        retention: Which rows can be found; all of them without one.
 
     Attributes:
         vault: As given.
     """
 
-    def __init__(self, table: Table, backend: str, vault: Vault) -> None:
+    def __init__(
+        self,
+        table: Table,
+        backend: str,
+        vault: Vault,
+        *,
+        audit: AuditLog | None = None,
+        retention: Retention | None = None,
+    ) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
         self._table = table
         self.vault = vault
+        self._audit = audit or AuditLog(table, enabled=False)
+        self._retention = retention = retention or Retention(table, None)
         # Columns instead of entities: loading an entity costs more than the query itself.
         self._select = select(*(table.c[name] for name in vault.columns))
         self._packs = backend in PACKING
         one = select(packed(table, vault.columns)) if self._packs else self._select
-        self._find: dict[str, Select[Any]] = {
-            field: one.where(_is_one_of(table.c[column], len(vault.digests(field))))
+        named = {
+            field: _is_one_of(table.c[column], len(vault.digests(field)))
             for field, column in DIGEST_COLUMNS.items()
         }
+        self._find: dict[str, Select[Any]] = {
+            field: one.where(condition, *retention.fresh) for field, condition in named.items()
+        }
+        self._find_outdated = {
+            field: self._select.where(condition, retention.outdated)
+            for field, condition in (named if retention else {}).items()
+        }
         key = table.c.id_digest
-        self._first_page = self._select.order_by(key).limit(PAGE_SIZE)
+        served = self._select.add_columns(key).where(*retention.fresh)
+        self._first_page = served.order_by(key).limit(PAGE_SIZE)
         self._next_page = self._first_page.where(key > bindparam("after"))
-        self._related = self._select.where(
-            or_(*(one_of(table.c[name], backend) for name in DIGEST_COLUMNS.values()))
-        )
         self._refresh = refreshing_update(table, key_table(table))
         self._upsert = upsert(table, key_table(table), backend)
         self._upsert_returning = (
-            None if self._upsert is None else self._upsert.returning(table.c.id)
+            None if self._upsert is None else self._upsert.returning(table.c.id, table.c.created_at)
         )
-        self._id_by_identity = select(table.c.id).where(
+        self._id_by_identity = select(table.c.id, table.c.created_at).where(
             table.c.identity_digest == bindparam("identity_digest")
         )
-        self._insert = insert(table)
-        self._update = keeping_update(table)
-        self._delete_row = delete(table).where(key == bindparam("row_digest"))
-        self._vacate = (
-            update(table)
-            .where(key == bindparam("row_digest"))
-            .values(identity_digest=bindparam("vacated"))
-        )
+        self._batches = Batches(table, backend, vault, self._audit)
 
     def find(self, session: Session, token: TokenRecord) -> TokenRecord | None:
         """Return the row that the token speaks of, by the first rule that applies.
@@ -101,29 +98,40 @@ class TokenRepository:
         rule = rule_of(token)
         if rule is None:
             return None
-        # No variable holds a value: whatever shows a traceback's local variables would show it.
-        parameters = {
-            f"digest_{number}": digest(rule.field, getattr(token, rule.field))
-            for number, digest in enumerate(self.vault.digests(rule.field))
-        }
+        parameters = self._named_by(rule, token)
         # Without the session's own execute(): looking for entities is a tenth of a lookup.
         rows = session.connection().execute(self._find[rule.field], parameters).all()
         return find_one(
             rule, token, self._records([row[0] for row in rows] if self._packs else rows)
         )
 
+    def find_outdated(self, session: Session, token: TokenRecord) -> list[str]:
+        """Return the ids of the rows that would be found if they were not too old."""
+        rule = rule_of(token)
+        if rule is None or not self._find_outdated:
+            return []
+        parameters = self._named_by(rule, token)
+        rows = self._records(session.execute(self._find_outdated[rule.field], parameters))
+        return [row.id for row in rows if row.id is not None and rule.fits(token, row)]
+
     def page(self, session: Session, after: str | None) -> Sequence[Row[Any]]:
         """Return the next rows in the order of their keys, :data:`PAGE_SIZE` at most.
 
-        What they hold is for :meth:`Vault.record` to tell.
+        What they hold is for :meth:`Vault.record` to tell, but for the last value: the key.
 
         Args:
             session: Where to read.
-            after: The id of the last row seen, ``None`` to begin.
+            after: The key of the last row seen, ``None`` to begin.
         """
+        limits = self._retention.parameters()
         if after is None:
-            return session.execute(self._first_page).all()
-        return session.execute(self._next_page, {"after": digest("id", after)}).all()
+            return session.execute(self._first_page, limits).all()
+        return session.execute(self._next_page, {"after": after} | limits).all()
+
+    def ids(self, session: Session, condition: ColumnElement[bool]) -> Sequence[str]:
+        """Return the ids of rows that a condition holds for, a page of them at most."""
+        found = select(self._table.c.id).where(condition).limit(PAGE_SIZE)
+        return session.scalars(found).all()
 
     def refresh(self, session: Session, token: TokenRecord) -> str | None:
         """Update a token that was read from here and has been refreshed since.
@@ -140,7 +148,10 @@ class TokenRepository:
         names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")
         parameters = {f"new_{name}": values[name] for name in names}
         updated = session.connection().execute(self._refresh, parameters)
-        return token.id if updated.rowcount else None
+        if not updated.rowcount:
+            return None
+        self._audit.note(session, "refreshed", [values])
+        return token.id
 
     def upsert(self, session: Session, token: TokenRecord) -> str | None:
         """Insert a token, or update the row of the same user or login, if no other is concerned.
@@ -155,103 +166,50 @@ class TokenRepository:
         row = token if token.id else token.with_id(new_id())
         values = self._values(row) | {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
-            saved = connection.execute(self._upsert_returning, values)
+            saved = connection.execute(self._upsert_returning, values).first()
         elif connection.execute(self._upsert, values).rowcount:
-            saved = connection.execute(self._id_by_identity, values)
+            saved = connection.execute(self._id_by_identity, values).first()
         else:
             return None
-        key: str | None = saved.scalar()
+        if saved is None:
+            return None
+        key: str = saved.id
+        is_new = saved.created_at == now
+        self._audit.note(session, "created" if is_new else "refreshed", [values | {"id": key}])
         return key
 
-    def save(self, session: Session, tokens: Sequence[TokenRecord]) -> list[str]:
-        """Insert or update the rows that the tokens speak of; return their ids, in order.
+    def save(
+        self,
+        session: Session,
+        tokens: Sequence[TokenRecord],
+        event: Event | None = None,
+        put: Put = Changes.save,
+    ) -> list[str]:
+        """Insert or update the rows that any tokens speak of; see :meth:`Batches.save`."""
+        return self._batches.save(session, tokens, event, put)
 
-        Args:
-            session: Where to write; the caller commits.
-            tokens: At most :data:`BATCH_SIZE` tokens.
+    def remove(self, session: Session, keys: Sequence[str], event: Event) -> None:
+        """Delete the rows with these ids, as far as there are any, and note why."""
+        condition = self._table.c.id_digest.in_([digest("id", key) for key in keys])
+        self._audit.note_stored(session, event, condition)
+        session.execute(delete(self._table).where(condition))
 
-        Raises:
-            AmbiguousTokenError: More than one row fits a token.
-            IdConflictError: A token's id belongs to another row.
-            EncryptionError: One of the rows concerned cannot be read.
-        """
-        ids: list[str] = []
-        for start in range(0, len(tokens), PAGE_SIZE):
-            page = tokens[start : start + PAGE_SIZE]
-            digest_once = cache(self.vault.digest)
-            changes = Changes(self._find_related(session, page, digest_once))
-            for token in page:
-                changes.save(token)
-            self._write(session, changes, digest_once)
-            ids += changes.ids
-        return ids
-
-    def delete(self, session: Session, key: str) -> None:
-        """Delete the row with this id, if there is one."""
-        self._delete(session, [key])
-
-    def delete_all(self, session: Session) -> None:
+    def remove_all(self, session: Session) -> None:
         """Delete every row."""
+        self._audit.note_stored(session, "deleted", true())
         session.execute(delete(self._table))
 
-    def _find_related(
-        self, session: Session, tokens: Sequence[TokenRecord], digest: Digest
-    ) -> list[TokenRecord]:
-        """Return the rows that share an id, a user name or a token with one of these."""
-        digests: dict[str, list[str]] = {}
-        for field, column in DIGEST_COLUMNS.items():
-            makers = (digest, *self.vault.digests(field)[1:])
-            digests[column] = [
-                make(field, value)
-                for value in {getattr(token, field) for token in tokens} - {None}
-                for make in makers
-            ]
-        return self._records(session.execute(self._related, digests))
-
-    def _write(self, session: Session, changes: Changes, digest: Digest) -> None:
-        now = datetime.now(UTC)
-        if changes.deleted:
-            self._delete(session, changes.deleted)
-        moving = changes.moving()
-        if len(moving) > 1:
-            # One may move to where another still is, so all leave first.
-            session.execute(self._vacate, [_vacated(key) for key in moving])
-        if changes.updated:
-            session.execute(
-                self._update,
-                [
-                    self._new_values(changes.stored[key], row, digest) | {"new_updated_at": now}
-                    for key, row in changes.updated.items()
-                ],
-            )
-        if changes.inserted:
-            times = {"created_at": now, "updated_at": now}
-            session.execute(
-                self._insert,
-                [self._values(row, digest) | times for row in changes.inserted.values()],
-            )
-
-    def _delete(self, session: Session, ids: Iterable[str]) -> None:
-        session.execute(self._delete_row, [{"row_digest": digest("id", key)} for key in ids])
-
-    def _new_values(self, stored: TokenRecord, row: TokenRecord, digest: Digest) -> dict[str, Any]:
-        """Return the parameters that turn the stored row into the new one.
-
-        What stays as it is may be ``None``; in a table with keys, all is encrypted anew.
-        """
-        after = self._values(row, digest)
-        before = {} if self.vault.encrypts else self._values(stored, digest)
-        changed = {
-            f"new_{name}": None if name in before and before[name] == value else value
-            for name, value in after.items()
+    def _named_by(self, rule: Rule, token: TokenRecord) -> dict[str, Any]:
+        """Return what the lookup by a rule needs to know."""
+        # No variable holds a value: whatever shows a traceback's local variables would show it.
+        digests = {
+            f"digest_{number}": digest(rule.field, getattr(token, rule.field))
+            for number, digest in enumerate(self.vault.digests(rule.field))
         }
-        return changed | {
-            "row_digest": after["id_digest"],
-            "new_identity_digest": after["identity_digest"],
-        }
+        return digests | self._retention.parameters()
 
-    def _values(self, row: TokenRecord, digest: Digest | None = None) -> dict[str, Any]:
-        return self.vault.values(row, digest or self.vault.digest)
+    def _values(self, row: TokenRecord) -> dict[str, Any]:
+        return self.vault.values(row, self.vault.digest)
 
     def _records(self, rows: Iterable[Sequence[Any]]) -> list[TokenRecord]:
         return [self.vault.record(row) for row in rows]
@@ -259,7 +217,3 @@ class TokenRepository:
 
 def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:
     return or_(*(column == bindparam(f"digest_{n}") for n in range(number)))
-
-
-def _vacated(key: str) -> dict[str, str]:
-    return {"row_digest": digest("id", key), "vacated": digest("vacated", key)}

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, or_, select, 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.encryption import key_id_of
 from zoho_tokenstore.errors import (
@@ -56,6 +57,31 @@ class Rotation:
     forgotten: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """A row that the first key has not encrypted yet.
+
+    Attributes:
+        seen: What was found there, of the columns that tell whether it has been changed since.
+        values: What shall be there.
+    """
+
+    seen: dict[str, Any]
+    values: dict[str, Any]
+
+    @property
+    def row_digest(self) -> str:
+        """The row's key."""
+        return str(self.values["id_digest"])
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the row's update."""
+        new = {f"new_{name}": self.values[name] for name in (*SECRET_FIELDS, *DIGESTS)}
+        seen = {f"seen_{name}": value for name, value in self.seen.items()}
+        return new | seen | {"row_digest": self.row_digest}
+
+
 class Rotator:
     """Rotates the keys of one table, while others use it.
 
@@ -63,10 +89,14 @@ class Rotator:
         database: Where the table is.
         table: The token table.
         vault: Opened with the new key first, and the old ones behind it.
+        audit: Is told what is rotated.
     """
 
-    def __init__(self, database: Database, table: Table, vault: EncryptedVault) -> None:
+    def __init__(
+        self, database: Database, table: Table, vault: EncryptedVault, audit: AuditLog
+    ) -> None:
         """Build the statements."""
+        self._audit = audit
         self._database = database
         self._vault = vault
         self._keys = KeyRepository(key_table(table))
@@ -105,23 +135,23 @@ class Rotator:
             rotation.forgotten = self._forget_unused()
         return rotation
 
-    def _stale(self, rows: Sequence[Row[Any]], rotation: Rotation) -> list[dict[str, Any]]:
-        """Return the parameters of the updates that rows need."""
+    def _stale(self, rows: Sequence[Row[Any]], rotation: Rotation) -> list[Stale]:
+        """Return the rows that have to be rotated."""
         stale = []
         for row in rows:
             try:
-                changes = self._changes(row)
+                found = self._examine(row)
             except DecryptionError as error:
                 rotation.failed.append(error)
                 continue
-            if changes is None:
+            if found is None:
                 rotation.current += 1
             else:
-                stale.append(changes)
+                stale.append(found)
         return stale
 
-    def _changes(self, row: Row[Any]) -> dict[str, Any] | None:
-        """Return the parameters of a row's update, ``None`` if it is current."""
+    def _examine(self, row: Row[Any]) -> Stale | None:
+        """Return what a row has to become, ``None`` if it is current."""
         stored = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
         record = self._vault.record([stored[name] for name in self._vault.columns])
         values = self._vault.values(record, self._vault.digest)
@@ -131,11 +161,9 @@ class Rotator:
         )
         if current and all(stored[name] == values[name] for name in DIGESTS):
             return None
-        new = {f"new_{name}": values[name] for name in (*SECRET_FIELDS, *DIGESTS)}
-        seen = {f"seen_{name}": stored[name] for name in SEEN}
-        return new | seen | {"row_digest": stored["id_digest"], "id": record.id}
+        return Stale({name: stored[name] for name in SEEN}, values)
 
-    def _rotate(self, stale: list[dict[str, Any]], rotation: Rotation) -> None:
+    def _rotate(self, stale: list[Stale], rotation: Rotation) -> None:
         """Write the updates; what has been changed meanwhile is read and worked out again."""
         for _ in range(ATTEMPTS):
             if not stale:
@@ -145,34 +173,47 @@ class Rotator:
             except IdConflictError as error:
                 if len(stale) == 1:
                     rotation.failed.append(error)
-                for changes in stale if len(stale) > 1 else ():
-                    self._rotate([changes], rotation)
+                for one in stale if len(stale) > 1 else ():
+                    self._rotate([one], rotation)
                 return
             if written == len(stale):
                 rotation.rotated += written
                 return
             meanwhile = Rotation()
-            stale = self._stale(self._read_again(stale), meanwhile)
+            again = self._database.autocommit(partial(self._read_again, stale=stale))
+            stale = self._stale(again, meanwhile)
             rotation.rotated += meanwhile.current
             rotation.failed += meanwhile.failed
         rotation.failed += [
-            DatabaseBusyError(f"token {changes['id']!r} is changed all the time: run it again")
-            for changes in stale
+            DatabaseBusyError(f"token {one.values['id']!r} is changed all the time: run it again")
+            for one in stale
         ]
 
-    def _write(self, session: Session, stale: list[dict[str, Any]]) -> int:
+    def _write(self, session: Session, stale: list[Stale]) -> int:
         """Write the updates; return how many of the rows were still as they had been read."""
+        now = {row.id_digest: row._mapping for row in self._read_again(session, stale)}  # noqa: SLF001 - as above
+        unchanged = [
+            one
+            for one in stale
+            if one.row_digest in now
+            and all(now[one.row_digest][name] == value for name, value in one.seen.items())
+        ]
+        if not unchanged:
+            return 0
         try:
-            return session.connection().execute(self._update, stale).rowcount
+            session.connection().execute(self._update, [one.parameters for one in unchanged])
         except IntegrityError as error:
+            token_id = stale[0].values["id"]
             raise IdConflictError(
-                f"token {stale[0]['id']!r} is the same login as another one: delete one of them",
-                stale[0]["id"],
+                f"token {token_id!r} is the same login as another one: delete one of them",
+                token_id,
             ) from error
+        self._audit.note(session, "key-rotated", [one.values for one in unchanged])
+        return len(unchanged)
 
-    def _read_again(self, stale: list[dict[str, Any]]) -> Sequence[Row[Any]]:
-        keys = {"row_digests": [changes["row_digest"] for changes in stale]}
-        return self._database.autocommit(lambda session: session.execute(self._again, keys).all())
+    def _read_again(self, session: Session, stale: list[Stale]) -> Sequence[Row[Any]]:
+        keys = {"row_digests": [one.row_digest for one in stale]}
+        return session.execute(self._again, keys).all()
 
     def _forget_unused(self) -> tuple[str, ...]:
         """Remove the keys that nothing is encrypted with, except the first."""

@@ -25,11 +25,11 @@ def every_token(
     """
     after: str | None = None
     while page := database.autocommit(lambda session: tokens.page(session, after)):  # noqa: B023 - called at once
-        for row in page:
+        for *row, _ in page:
             try:
                 record = tokens.vault.record(row)
             except DecryptionError as error:
                 on_error(error)
             else:
                 yield record
-        after = page[-1].id
+        after = page[-1].id_digest

@@ -13,12 +13,20 @@ from zoho_tokenstore.errors import (
     SchemaMissingError,
     SchemaNewerError,
     SchemaOlderError,
+    SDKSchemaError,
 )
-from zoho_tokenstore.models import DEFAULT_TABLE, key_table, lease_table, token_table
+from zoho_tokenstore.models import (
+    ADDED_COLUMNS,
+    DEFAULT_TABLE,
+    audit_table,
+    key_table,
+    lease_table,
+    token_table,
+)
 
 __all__ = ["HEAD", "REVISIONS", "SchemaState", "TokenSchema"]
 
-REVISIONS: Final = ("0001", "0002", "0003")
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
 """Every revision in ``migrations/``, oldest first; kept here so that no start has to scan files."""
 
 HEAD: Final = REVISIONS[-1]
@@ -76,7 +84,8 @@ class TokenSchema:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The token table and those beside it, each made by the revision of its place."""
-        return self.table, lease_table(self.table), key_table(self.table)
+        beside = (lease_table, key_table, audit_table)
+        return self.table, *(table_of(self.table) for table_of in beside)
 
     def tables_after(self, revision: str) -> tuple[Table, ...]:
         """Return the tables that revisions after this one make."""
@@ -132,7 +141,7 @@ class TokenSchema:
         if columns >= SDK_COLUMNS:
             return SchemaState.SDK
         # MySQL's DDL is not transactional: somebody is setting it up, or was ended while doing so.
-        ours = columns >= set(self.table.columns.keys())
+        ours = columns >= set(self.table.columns.keys()) - set(ADDED_COLUMNS)
         return SchemaState.UNFINISHED if ours else SchemaState.FOREIGN
 
     def ready(self, connection: Connection, *, create: bool) -> bool:
@@ -162,6 +171,7 @@ class TokenSchema:
 
         Raises:
             SchemaNewerError: A later release made it.
+            SDKSchemaError: The SDK's DBStore was to use it.
             ForeignSchemaError: Something else made it.
         """
         if state is SchemaState.NEWER:
@@ -170,10 +180,16 @@ class TokenSchema:
                 f"run {SchemaNewerError.command}, or go back with that release's "
                 f"'zoho-tokenstore downgrade {HEAD}'"
             )
-        if state in (SchemaState.SDK, SchemaState.FOREIGN):
-            maker = "the SDK's own DBStore" if state is SchemaState.SDK else "something else"
+        elsewhere = (
+            f"keep the tokens in a table of another name, run {ForeignSchemaError.command} and "
+            "pass table='zoho_oauthtoken'"
+        )
+        if state is SchemaState.SDK:
+            raise SDKSchemaError(
+                f"the table {self.name!r} was made by the SDK's own DBStore and is left alone: run "
+                f"{SDKSchemaError.command}{self.options} to take it over, or {elsewhere}"
+            )
+        if state is SchemaState.FOREIGN:
             raise ForeignSchemaError(
-                f"the table {self.name!r} was made by {maker} and is left alone: keep the tokens "
-                f"in a table of another name, run {ForeignSchemaError.command} "
-                "and pass table='zoho_oauthtoken'"
+                f"the table {self.name!r} was made by something else and is left alone: {elsewhere}"
             )

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Update,
     any_,
     bindparam,
+    case,
     exists,
     func,
     or_,
@@ -23,6 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 from zoho_tokenstore.digests import DIGEST_COLUMNS
+from zoho_tokenstore.models import ADDED_COLUMNS
 
 __all__ = [
     "PACKING",
@@ -34,8 +36,8 @@ __all__ = [
     "upsert",
 ]
 
-KEPT: Final = ("id", "id_digest", "identity_digest", "created_at")
-"""The columns of a row that no save changes, but for an identity that gains its user."""
+KEPT: Final = ("id", "id_digest", "identity_digest", "created_at", *ADDED_COLUMNS)
+"""The columns of a row that a save does not just set, if it changes them at all."""
 
 REFRESHED: Final = (
     *("client_secret", "access_token", "access_digest", "expiry", "redirect_url", "api_domain"),
@@ -75,6 +77,7 @@ def keeping_update(table: Table) -> Update:
     """
     values = {name: _new_or_stored(table, name) for name in _mutable(table)}
     values["identity_digest"] = _new(table, "identity_digest")
+    values["login_at"] = _new_or_stored(table, "login_at")
     return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
 
 
@@ -95,7 +98,10 @@ def refreshing_update(table: Table, keys: Table) -> Update:
         .where(table.c.id_digest == _new(table, "id_digest"))
         .where(table.c.identity_digest == _new(table, "identity_digest"), *unchanged)
         .where(~exists(select(keys.c.key_id)))
-        .values({name: _new_or_stored(table, name) for name in REFRESHED})
+        .ordered_values(
+            ("login_at", _login_at(table, lambda name: _new(table, name))),
+            *((name, _new_or_stored(table, name)) for name in REFRESHED),
+        )
     )
 
 
@@ -115,16 +121,16 @@ def upsert(table: Table, keys: Table, backend: str) -> Insert | None:
         The statement, ``None`` where it is not known how the database does it.
     """
     # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
-    values = select(*(_value(table, column.name) for column in table.columns)).where(
+    names = [column.name for column in table.columns if column.name not in ADDED_COLUMNS]
+    values = select(*(_value(table, name) for name in names)).where(
         *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
         ~exists(select(keys.c.key_id)),
     )
-    names = [column.name for column in table.columns]
     if backend in ("mysql", "mariadb"):
         duplicate = mysql.insert(table).from_select(names, values)
         # Any unique key leads here. It is never another row's id: the subquery has looked, and
         # holds a lock on what it found missing.
-        return duplicate.on_duplicate_key_update(_merged(table, duplicate.inserted))
+        return duplicate.on_duplicate_key_update([*_merged(table, duplicate.inserted).items()])
     if backend in INSERTS_ON_CONFLICT:
         conflict = INSERTS_ON_CONFLICT[backend](table).from_select(names, values)
         return conflict.on_conflict_do_update(
@@ -142,7 +148,20 @@ def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:
 
 
 def _merged(table: Table, new: Any) -> dict[str, ColumnElement[Any]]:  # noqa: ANN401 - by dialect
-    return {name: func.coalesce(new[name], table.c[name]) for name in _mutable(table)}
+    merged = {name: func.coalesce(new[name], table.c[name]) for name in _mutable(table)}
+    return {"login_at": _login_at(table, lambda name: new[name])} | merged
+
+
+def _login_at(table: Table, new: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
+    """Build what ``login_at`` becomes: when a new login takes the place of the stored one, now.
+
+    It has to be assigned first: MySQL works out every assignment with what those before it have
+    left, and the digests are among them.
+    """
+    digests = ("refresh_digest", "grant_digest", "access_digest")
+    before = func.coalesce(*(table.c[name] for name in digests))
+    after = func.coalesce(*(value for name in digests for value in (new(name), table.c[name])))
+    return case((after != before, new("updated_at")), else_=table.c.login_at)
 
 
 def _mutable(table: Table) -> list[str]:

@@ -1,15 +1,17 @@
 """``SQLAlchemyTokenStore``: the SDK's contract on an SQL database."""
 
+import logging
 import os
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from sqlalchemy import URL, Engine, select
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.claims import Claim, credential_of
 from zoho_tokenstore.clock import epoch_milliseconds
 from zoho_tokenstore.config import Settings
@@ -17,6 +19,7 @@ from zoho_tokenstore.database import Database
 from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import (
     ConfigurationError,
+    DatabaseError,
     DecryptionError,
     ReadableSecretsWarning,
     SchemaOlderError,
@@ -26,9 +29,11 @@ from zoho_tokenstore.keys import open_vault
 from zoho_tokenstore.lease import is_late, logged_in, settle
 from zoho_tokenstore.leases import LeaseRepository, SharedLeases
 from zoho_tokenstore.models import DEFAULT_TABLE, lease_table
-from zoho_tokenstore.policy import RefreshPolicy
+from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.refresh import Refresher
+from zoho_tokenstore.removal import Removal
 from zoho_tokenstore.repository import TokenRepository
+from zoho_tokenstore.retention import Retention
 from zoho_tokenstore.scan import every_token
 from zoho_tokenstore.schema import TokenSchema
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
@@ -36,6 +41,8 @@ from zoho_tokenstore.skew import Skew
 from zoho_tokenstore.token import TokenRecord
 
 __all__ = ["SQLAlchemyTokenStore"]
+
+log: Final = logging.getLogger("zoho_tokenstore")
 
 
 class SQLAlchemyTokenStore(SDKTokenStore):
@@ -57,6 +64,8 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             ``"raise"`` raises the SDK's own error, as releases before 8-0 7.0.0 need.
         refresh: How refreshes are coordinated between all workers; ``None`` leaves each SDK to
             itself.
+        policy: How long tokens may be served; they are as long as Zoho takes them without one.
+        audit: Whether it is noted, in the table beside the tokens', what happens to them.
         sdk: The package that the application imports, ``"zcrmsdk"`` or ``"zohocrmsdk"``; needed
             only where both are installed.
 
@@ -76,6 +85,8 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         keyring: Keyring | None = None,
         missing_id: Literal["none", "raise"] = "none",
         refresh: RefreshPolicy | None = RefreshPolicy(),
+        policy: TokenPolicy | None = None,
+        audit: bool = True,
         sdk: SDKName | None = None,
     ) -> None:
         """Prepare everything; open nothing."""
@@ -91,7 +102,10 @@ class SQLAlchemyTokenStore(SDKTokenStore):
                 Refresher(refresh, leases, digest=self._digest), keep=self._save_claimed
             )
         self._create = create
+        self._audit = AuditLog(self._schema.table, enabled=audit)
+        self._retention = Retention(self._schema.table, policy)
         self._tokens: TokenRepository
+        self._removal: Removal
         self._ready = False
         self._setting_up = threading.Lock()
 
@@ -99,7 +113,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:  # noqa: ANN401 - passed on
         """Make the store that ``ZOHO_TOKENSTORE_URL`` and its like describe.
 
-        They are ``_URL``, ``_TABLE``, ``_SCHEMA`` and ``_KEYS``, or ``_KEYS_FILE``.
+        They are ``_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS`` or ``_KEYS_FILE``, and ``_AUDIT``.
 
         Args:
             environ: The environment.
@@ -114,7 +128,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             environ = {}  # whatever shows a traceback's local variables would show the keys
             raise error.with_traceback(None) from None
         names = settings.token_schema
-        options = {"keyring": settings.keyring} | options
+        options = {"keyring": settings.keyring, "audit": settings.audit} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 
     def close(self) -> None:
@@ -141,7 +155,30 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     def _find(self, token: TokenRecord) -> TokenRecord | None:
         self._prepare()
         found = self._database.autocommit(lambda session: self._tokens.find(session, token))
-        return None if found is None else self._skew.to_host(found)
+        if found is None:
+            if self._retention:
+                self._remove_outdated(token)
+            return None
+        if self._retention.is_use_due(found.id or ""):
+            self._note_use(found.id or "")
+        return self._skew.to_host(found)
+
+    def _remove_outdated(self, token: TokenRecord) -> None:
+        """Remove what the policy does not let be served any more, if that is what was asked for."""
+        find = self._tokens.find_outdated
+        if self._database.autocommit(lambda session: find(session, token)):
+            self._database.write(
+                # Looked for again: somebody may have logged in meanwhile.
+                lambda session: self._removal.remove(
+                    session, find(session, token), "policy-expired"
+                )
+            )
+
+    def _note_use(self, key: str) -> None:
+        try:
+            self._database.autocommit(lambda session: self._retention.note_use(session, key))
+        except DatabaseError as error:  # the token is good all the same
+            log.warning("the use of token %s could not be noted: %s", key, error)
 
     def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
         self._prepare()
@@ -152,6 +189,12 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _save_alone(self, token: TokenRecord) -> str | None:
         """Save a token with one statement, which most are; return its id, or ``None``."""
+        if self._audit.enabled:
+            return self._database.write(
+                lambda session: (
+                    self._tokens.refresh(session, token) or self._tokens.upsert(session, token)
+                )
+            )
         return self._database.autocommit(
             lambda session: self._tokens.refresh(session, token)
         ) or self._database.write_one(lambda session: self._tokens.upsert(session, token))
@@ -192,23 +235,17 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         return self._tokens.vault.digest(purpose, *values)
 
     def _delete(self, key: str) -> None:
-        def work(session: Session) -> None:
-            self._tokens.delete(session, key)
-            self._leases.delete(session, digest("id", key))
-
         self._prepare()
-        self._database.write(work)
+        self._database.write(lambda session: self._removal.remove(session, [key]))
 
     def _delete_all(self) -> None:
-        def work(session: Session) -> None:
-            self._tokens.delete_all(session)
-            self._leases.delete_all(session)
-
         self._prepare()
-        self._database.write(work)
+        self._database.write(self._removal.remove_all)
 
     def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         self._prepare()
+        if self._retention:
+            self._removal.purge(self._database, self._retention.outdated_now())
         return map(self._skew.to_host, every_token(self._database, self._tokens, on_error))
 
     def _prepare(self) -> None:
@@ -224,7 +261,10 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             table = self._schema.table
             vault = open_vault(self._database, table, self._keyring)
             backend = self._database.url.get_backend_name()
-            self._tokens = TokenRepository(table, backend, vault)
+            self._tokens = TokenRepository(
+                table, backend, vault, audit=self._audit, retention=self._retention
+            )
+            self._removal = Removal(self._tokens, self._leases)
             if self._keyring is None:
                 _warn_of_readable_secrets()
             self._ready = True

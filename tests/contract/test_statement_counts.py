@@ -10,9 +10,14 @@ from zoho_tokenstore import SQLAlchemyTokenStore
 BEGINNINGS = ("BEGIN", "START TRANSACTION")
 
 
+@pytest.fixture(params=[True, False], ids=["audit", "no audit"])
+def audit(request):
+    return request.param
+
+
 @pytest.fixture
-def store(url):
-    with SQLAlchemyTokenStore(url) as store:
+def store(url, audit):
+    with SQLAlchemyTokenStore(url, audit=audit) as store:
         store.save_token(login("alice"))
         yield store
 
@@ -38,16 +43,19 @@ def test_a_lookup_is_one_statement_found_or_not(store, sent):
     assert [statement.split()[0] for statement in sent] == ["SELECT"] * 3
 
 
-def test_a_refreshed_token_is_one_update(store, sent):
+def test_a_refreshed_token_is_one_update_and_an_entry_in_the_audit(store, sent, audit):
     token = store.find_token(make_token("alice"))
     sent.clear()
     SETTERS["access_token"](token, "refreshed")
     store.save_token(token)
-    assert [statement.split()[0] for statement in sent] == ["UPDATE"]
+    assert [statement.split()[0] for statement in sent] == ["UPDATE", "INSERT"][: 1 + audit]
 
 
 @pytest.mark.parametrize("user", ["alice", "bob"])
-def test_any_other_token_is_one_upsert_and_its_id_is_read_at_most_once(store, sent, user):
+def test_any_other_token_is_one_upsert_and_its_id_is_read_at_most_once(store, sent, user, audit):
     store.save_token(login(user, refresh_token="new"))
     kinds = [statement.split()[0] for statement in sent]
+    if audit:
+        assert kinds.pop() == "INSERT"
+        assert "_audit" in sent[-1]
     assert kinds in (["INSERT"], ["INSERT", "SELECT"])

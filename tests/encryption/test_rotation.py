@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, text
 from sdks import SETTERS
 from support import known, login, make_token, record, stored, wait_until
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.cli import main
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.digests import digest
@@ -31,7 +32,7 @@ def opened(url, keys):
 
 def rotator(database, keys=BOTH):
     vault = open_encrypted(database, TABLE, Keyring.from_text(keys), all_keys=False)
-    return Rotator(database, TABLE, vault)
+    return Rotator(database, TABLE, vault, AuditLog(TABLE))
 
 
 @pytest.fixture

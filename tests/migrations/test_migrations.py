@@ -12,14 +12,16 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, make_url, text
 
 from support import login, sdk_error, stored
-from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore, migrate
+from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy, migrate
 from zoho_tokenstore.database import Database
+from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import (
     ForeignSchemaError,
     MigrationError,
     SchemaMissingError,
     SchemaNewerError,
     SchemaOlderError,
+    SDKSchemaError,
 )
 from zoho_tokenstore.schema import HEAD, REVISIONS, SchemaState, TokenSchema
 
@@ -213,17 +215,17 @@ SDK_TABLE = """
 
 
 @pytest.mark.parametrize(
-    ("ddl", "maker"),
+    ("ddl", "maker", "kind"),
     [
-        (SDK_TABLE, "the SDK's own DBStore"),
-        ("CREATE TABLE oauthtoken (token TEXT)", "something else"),
+        (SDK_TABLE, "the SDK's own DBStore", SDKSchemaError),
+        ("CREATE TABLE oauthtoken (token TEXT)", "something else", ForeignSchemaError),
     ],
 )
-def test_a_foreign_table_is_recognised_and_left_alone(database, url, ddl, maker):
+def test_a_foreign_table_is_recognised_and_left_alone(database, url, ddl, maker, kind):
     execute(database, ddl)
     with (
         SQLAlchemyTokenStore(url) as store,
-        sdk_error(ForeignSchemaError, f"made by {maker}") as caught,
+        sdk_error(kind, f"made by {maker}") as caught,
     ):
         store.save_token(login("alice"))
     assert "zoho-tokenstore upgrade --table zoho_oauthtoken" in str(caught.value)
@@ -232,6 +234,27 @@ def test_a_foreign_table_is_recognised_and_left_alone(database, url, ddl, maker)
     assert tables(database) == {"oauthtoken"}
     with SQLAlchemyTokenStore(url, table="zoho_oauthtoken") as store:
         store.save_token(login("alice"))
+
+
+def test_columns_that_a_migration_cut_short_has_left_are_kept(database, url):
+    migrate.upgrade(database, SCHEMA, "0003")
+    execute(database, "ALTER TABLE oauthtoken ADD COLUMN login_at TIMESTAMP NULL")
+    migrate.upgrade(database, SCHEMA)
+    with SQLAlchemyTokenStore(url) as store:
+        store.save_token(login("alice"))
+        assert len(stored(store)) == 1
+
+
+def test_a_token_of_an_older_table_is_there_after_the_upgrade_and_after_the_way_back(database, url):
+    migrate.upgrade(database, SCHEMA, "0003")
+    names = "id_digest, id, identity_digest, user_name, refresh_token, created_at, updated_at"
+    values = f"'{digest('id', 'one')}', 'one', 'i', 'alice', 'refresh', '2026-01-01', '2026-01-01'"
+    execute(database, f"INSERT INTO oauthtoken ({names}) VALUES ({values})")
+    migrate.upgrade(database, SCHEMA)
+    with SQLAlchemyTokenStore(url, policy=TokenPolicy(max_age=10**9, max_idle=10**9)) as store:
+        assert [row["refresh_token"] for row in stored(store)] == ["refresh"]
+    migrate.downgrade(database, SCHEMA, "0003", confirmed=True)
+    assert read(database, lambda c: c.execute(text("SELECT id FROM oauthtoken")).scalar()) == "one"
 
 
 def test_a_version_without_its_table_is_not_taken_for_ours(database, url):
@@ -252,10 +275,12 @@ def test_two_stores_with_different_tables_share_a_database(url, database):
         assert [row["user_name"] for row in stored(other)] == ["bob"]
     assert tables(database) == {
         "oauthtoken",
+        "oauthtoken_audit",
         "oauthtoken_key",
         "oauthtoken_lease",
         "oauthtoken_version",
         "others",
+        "others_audit",
         "others_key",
         "others_lease",
         "others_version",
@@ -303,6 +328,7 @@ def test_an_attached_sqlite_file_is_a_schema(tmp_path, sqlite_url):
     names = read(database, lambda connection: inspect(connection).get_table_names(schema="vault"))
     assert set(names) == {
         "oauthtoken",
+        "oauthtoken_audit",
         "oauthtoken_key",
         "oauthtoken_lease",
         "oauthtoken_version",
@@ -336,6 +362,7 @@ def test_the_alembic_command_works_in_a_checkout(tmp_path):
     assert tables(other) == {
         "oauthtoken_version",
         "mine",
+        "mine_audit",
         "mine_key",
         "mine_lease",
         "mine_version",

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal
 
+from zoho_tokenstore.batches import BATCH_SIZE
 from zoho_tokenstore.claims import Claim, Served
 from zoho_tokenstore.errors import (
     ConfigurationError,
@@ -17,7 +18,6 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.matching import check_storable, completion
 from zoho_tokenstore.refresh import Refresher
-from zoho_tokenstore.repository import BATCH_SIZE
 from zoho_tokenstore.sdk.answer import answer, usable
 from zoho_tokenstore.sdk.failures import leave_out, raise_it, raises_sdk_exception, together
 from zoho_tokenstore.sdk.installed import SDKName, load

@@ -1,0 +1,170 @@
+"""The audit: what happened to which token, written in the transaction in which it happens."""
+
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from secrets import token_hex
+from typing import Any, Final, Literal, get_args
+
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Table,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+)
+from sqlalchemy.orm import Session
+
+from zoho_tokenstore.models import CREDENTIAL_LENGTH, audit_table
+
+__all__ = ["EVENTS", "AuditLog", "Event"]
+
+Event = Literal[
+    "created",
+    "refreshed",
+    "claimed",
+    "imported",
+    "revoked",
+    "deleted",
+    "policy-expired",
+    "key-rotated",
+]
+EVENTS: Final[tuple[Event, ...]] = get_args(Event)
+"""What can happen to a token: a save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a
+login that was nobody's becomes a user's."""
+
+PAGE_SIZE: Final = 4_000
+"""Entries that are read, or trimmed, at once."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class AuditLog:
+    """All SQL of the audit of one token table, in sessions that the caller opened.
+
+    Args:
+        tokens: The token table.
+        enabled: Whether anything is written.
+
+    Attributes:
+        enabled: As given.
+    """
+
+    def __init__(self, tokens: Table, *, enabled: bool = True) -> None:
+        """Build the statements once."""
+        self.enabled = enabled
+        self._tokens = tokens
+        self._table = audit_table(tokens)
+        self._insert = insert(self._table)
+
+    def note(self, session: Session, event: Event, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Append an entry for each of some rows that have just been written.
+
+        Args:
+            session: Where they were written.
+            event: What happened.
+            rows: Their columns' values.
+        """
+        if not (self.enabled and rows):
+            return
+        head, common = _entry_head(), _common(event)
+        entries = [
+            common
+            | {
+                "entry_id": f"{head}{number:08x}",
+                "token_id": row["id"],
+                "user_name": row["user_name"],
+                "client_id": row["client_id"],
+                "credential": _credential(row),
+            }
+            for number, row in enumerate(rows)
+        ]
+        session.connection().execute(self._insert, entries)
+
+    def note_stored(self, session: Session, event: Event, condition: ColumnElement[bool]) -> None:
+        """Append an entry for each stored row that a condition holds for, before it is deleted."""
+        if not self.enabled:
+            return
+        c = self._tokens.c
+        digest = func.coalesce(c.access_digest, c.refresh_digest, c.grant_digest)
+        values = {
+            "entry_id": literal(_entry_head()) + func.substr(c.id_digest, 1, 24),
+            **{name: literal(value) for name, value in _common(event).items()},
+            "token_id": c.id,
+            "user_name": c.user_name,
+            "client_id": c.client_id,
+            "credential": func.substr(digest, 1, CREDENTIAL_LENGTH),
+        }
+        entries = select(*values.values()).where(condition)
+        session.connection().execute(insert(self._table).from_select(list(values), entries))
+
+    def page(self, session: Session, after: str) -> Sequence[Row[Any]]:
+        """Return the next entries, in their order.
+
+        Args:
+            session: Where to read.
+            after: The id of the last entry seen, or what :meth:`moment` makes of a time.
+        """
+        entries = (
+            select(self._table)
+            .where(self._table.c.entry_id > after)
+            .order_by(self._table.c.entry_id)
+            .limit(PAGE_SIZE)
+        )
+        return session.execute(entries).all()
+
+    def count(self, session: Session, event: Event, since: datetime) -> int:
+        """Count what happened since a time."""
+        c = self._table.c
+        happened = c.entry_id > self.moment(since), c.event == event
+        return session.scalar(select(func.count()).select_from(self._table).where(*happened)) or 0
+
+    def count_before(self, session: Session, before: datetime) -> int:
+        """Count the entries before a time."""
+        key = self._table.c.entry_id
+        older = select(func.count()).select_from(self._table).where(key < self.moment(before))
+        return session.scalar(older) or 0
+
+    def trim(self, session: Session, before: datetime) -> int:
+        """Delete the oldest entries before a time, a page of them; return how many."""
+        key = self._table.c.entry_id
+        oldest = select(key).where(key < self.moment(before)).order_by(key).limit(PAGE_SIZE)
+        ids = session.scalars(oldest).all()
+        if ids:
+            session.execute(delete(self._table).where(key <= ids[-1]))
+        return len(ids)
+
+    @staticmethod
+    def moment(at: datetime) -> str:
+        """Return what the ids of all entries since a time are greater than."""
+        return f"{(at - EPOCH) // timedelta(milliseconds=1):012x}"
+
+
+def _entry_head() -> str:
+    """Return the beginning of a new entry's id: the time, and what makes it one of its kind."""
+    return f"{int(time.time() * 1000):012x}{token_hex(6)}"
+
+
+def _common(event: Event) -> dict[str, Any]:
+    return {
+        "at": datetime.now(UTC),
+        "event": event,
+        "host": _host(),
+        "process": os.getpid(),
+    }
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
+
+
+def _credential(row: Mapping[str, Any]) -> str | None:
+    digest = row["access_digest"] or row["refresh_digest"] or row["grant_digest"]
+    return digest[:CREDENTIAL_LENGTH] if digest else None
