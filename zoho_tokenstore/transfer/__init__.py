@@ -1,0 +1,1 @@
+"""Tokens from the stores that SDKs ship, and back again."""

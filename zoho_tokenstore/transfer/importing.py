@@ -1,0 +1,200 @@
+"""Imports tokens from a source: what is stored already, and newer, is not undone."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Literal, Protocol
+
+from sqlalchemy.orm import Session
+
+from zoho_tokenstore.batches import BATCH_SIZE
+from zoho_tokenstore.changes import Changes
+from zoho_tokenstore.database import Database
+from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError
+from zoho_tokenstore.repository import TokenRepository
+from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.transfer.layouts import SourceRow
+
+__all__ = ["Importer", "OnConflict", "Report", "Source"]
+
+OnConflict = Literal["newer", "skip", "replace", "fail"]
+"""Which one wins when a token of the source is stored already, and is not the same: the one whose
+access token expires later, the stored one, the source's, or neither."""
+
+NEVER: Final = -1
+"""Earlier than any expiry."""
+
+
+class Source(Protocol):
+    """Where tokens come from; it can be read more than once."""
+
+    total: int
+    """What the sizes of its rows add up to, about."""
+
+    def __iter__(self) -> Iterator[SourceRow]:
+        """Yield its rows."""
+
+
+@dataclass(slots=True)
+class Report:
+    """How an import went, in rows of the source.
+
+    Attributes:
+        created: Stored as new tokens.
+        updated: Written to tokens that were stored already.
+        unchanged: Stored already, and the same.
+        skipped: Stored already, and not to be changed.
+        left_out: Not usable.
+    """
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    left_out: int = 0
+
+    def add(self, other: "Report") -> None:
+        """Count another's rows as well."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+class Importer:
+    """Imports tokens into one token table.
+
+    Args:
+        database: Where the table is.
+        tokens: Its SQL.
+        on_conflict: Which one wins.
+        dry_run: Whether everything is taken back.
+        on_left_out: Told of each row that is left out: its place, and why.
+        on_progress: Told how far it has come, by the sizes of the rows.
+    """
+
+    def __init__(  # noqa: PLR0913 - what can be set, by name
+        self,
+        database: Database,
+        tokens: TokenRepository,
+        *,
+        on_conflict: OnConflict = "newer",
+        dry_run: bool = False,
+        on_left_out: Callable[[str, str], None] = lambda _where, _why: None,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Keep what it works with."""
+        self._database = database
+        self._tokens = tokens
+        self._on_conflict = on_conflict
+        self._dry_run = dry_run
+        self._on_left_out = on_left_out
+        self._on_progress = on_progress
+
+    def run(self, source: Source) -> Report:
+        """Import all rows, a batch in each transaction; doing it again doubles nothing.
+
+        Raises:
+            ImportConflictError: A token is stored already, and that shall be an error. The batches
+                before it are stored.
+            DatabaseError: The database failed; what was imported before stays.
+        """
+        report = Report()
+        rows = iter(source)
+        while batch := list(islice(rows, BATCH_SIZE)):
+            done, left_out = self._database.write(lambda session: self._import(session, batch))
+            for where, why in left_out:
+                self._on_left_out(where, why)
+            report.add(done)
+            self._on_progress(sum(row.size for row in batch))
+        return report
+
+    def _import(
+        self, session: Session, batch: Sequence[SourceRow]
+    ) -> tuple[Report, list[tuple[str, str]]]:
+        """Import a batch, from the beginning when the transaction has to be tried again."""
+        left_out = [(row.where, row.problem) for row in batch if row.token is None]
+        usable = [row for row in batch if row.token is not None]
+        tokens = [row.token for row in usable if row.token is not None]
+        places = iter(usable)
+        report = Report()
+
+        def put(changes: Changes, token: TokenRecord) -> None:
+            where = next(places).where
+            try:
+                outcome = self._put(changes, token, where)
+            except (AmbiguousTokenError, _DamagedRowError) as error:
+                outcome = "left_out"
+                left_out.append((where, str(error)))
+            setattr(report, outcome, getattr(report, outcome) + 1)
+
+        report.left_out = len(left_out)
+        self._tokens.save(session, tokens, "imported", put)
+        if self._dry_run:
+            session.rollback()
+        return report, left_out
+
+    def _put(self, changes: Changes, token: TokenRecord, where: str) -> str:
+        """Save a token of the source, if it shall be; return what became of it."""
+        # By its id it would be taken for whoever has that id here: the SDKs count from 1.
+        nameless = token._replace(id=None)
+        _refuse_cut_name(changes, nameless)
+        stored = changes.target(nameless)
+        if stored is None:
+            changes.save(nameless if changes.has(token.id) else token)
+            return "created"
+        if nameless == _common(stored, nameless):
+            return "unchanged"
+        if self._on_conflict == "fail":
+            raise ImportConflictError(
+                f"{where}: a token of user {token.user_name!r} is stored already, under the id "
+                f"{stored.id!r}: choose --on-conflict newer, skip or replace"
+            )
+        if self._on_conflict == "skip":
+            return "skipped"
+        if self._on_conflict == "newer" and _expiry(token) <= _expiry(stored):
+            nameless = _missing(stored, nameless)
+            if nameless == _common(stored, nameless):
+                return "skipped"
+        changes.save(nameless._replace(id=stored.id))
+        return "updated"
+
+
+class _DamagedRowError(Exception):
+    """A row looks whole and is not."""
+
+
+def _refuse_cut_name(changes: Changes, token: TokenRecord) -> None:
+    """Refuse the rest of a line whose beginning was overwritten.
+
+    Raises:
+        _DamagedRowError: The same login is there, of a user whose name this one's ends.
+    """
+    name = token.user_name or ""
+    for row in changes.related(token):
+        other = row.user_name or ""
+        same = row.refresh_token is not None and row.refresh_token == token.refresh_token
+        if same and name and other != name and other.endswith(name):
+            raise _DamagedRowError(
+                f"the user name {name!r} looks cut: the same refresh token is {other!r}'s"
+            )
+
+
+def _expiry(token: TokenRecord) -> int:
+    return NEVER if token.expiry is None else token.expiry
+
+
+def _common(stored: TokenRecord, token: TokenRecord) -> TokenRecord:
+    """Return the token with the stored values of the fields that it has."""
+    return TokenRecord._make(
+        None if new is None else old for old, new in zip(stored, token, strict=True)
+    )
+
+
+def _missing(stored: TokenRecord, token: TokenRecord) -> TokenRecord:
+    """Return the stored token with what it lacks and the other has; expiry and token go together.
+
+    Nothing that is stored is replaced.
+    """
+    expiry = stored.expiry if stored.access_token is not None else token.expiry
+    return TokenRecord._make(
+        new if old is None else old for old, new in zip(stored, token, strict=True)
+    )._replace(expiry=expiry, id=None)
