@@ -117,6 +117,10 @@ class Database:
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
 
+    def pool_status(self) -> str:
+        """Return the size of the pool, and how many of its connections are in use."""
+        return self._engines.autocommit.pool.status()
+
     def close(self) -> None:
         """Close all connections, unless the engine is the caller's."""
         self._sessions.close()

@@ -14,9 +14,11 @@ from typing import Any, ClassVar, Final, TextIO
 
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, func, select, text
+from sqlalchemy import URL, Connection, func, inspect, select, text
 
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.errors import MigrationError
@@ -29,6 +31,7 @@ __all__ = [
     "history",
     "migrations_path",
     "offline_sql",
+    "set_aside",
     "set_up",
     "upgrade",
 ]
@@ -156,6 +159,39 @@ def downgrade(
         _run(Target(schema, connection), command.downgrade, revision)
 
     database.migrate(work)
+
+
+def set_aside(database: Database, schema: TokenSchema) -> str:
+    """Rename a table of the SDK's own store that is where ours shall be; once is enough.
+
+    Returns:
+        The name that it has now.
+
+    Raises:
+        SchemaError: There is no such table, or both names are taken.
+    """
+    kept = f"{schema.name}_sdk"
+
+    def work(connection: Connection) -> None:
+        with _alone(database, schema, connection):
+            there = inspect(connection).has_table(kept, schema=schema.namespace)
+            if schema.state(connection) is not SchemaState.SDK:
+                if there:  # it was set aside before
+                    return
+                raise MigrationError(
+                    f"there is nothing to adopt: {schema.name!r} is not a table of the SDK's "
+                    "own DBStore"
+                )
+            if there:
+                raise MigrationError(
+                    f"{schema.name!r} and {kept!r} are both tables of the SDK's: rename or drop "
+                    "one of them first"
+                )
+            operations = Operations(MigrationContext.configure(connection))
+            operations.rename_table(schema.name, kept, schema=schema.namespace)
+
+    database.migrate(work)
+    return kept
 
 
 def check(database: Database, schema: TokenSchema) -> None:

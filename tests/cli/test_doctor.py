@@ -39,8 +39,8 @@ def test_an_encrypted_store_is_well(url, doctor):
         store.save_tokens([login("alice"), login("bob")])
     status, found = doctor(url, KEY)
     assert status == 0
-    assert {verdict for verdict, _ in found.values()} == {"good"}, found
-    assert found["tokens"] == ("good", "2 stored")
+    assert {verdict for verdict, _ in found.values()} == {"ok"}, found
+    assert found["tokens"] == ("ok", "2 stored")
     assert "contract" in found["SDK"][1]
     assert "head" in found["table"][1]
 
@@ -50,7 +50,7 @@ def test_readable_secrets_are_shown_with_what_to_do(url, doctor):
         store.save_token(login("alice"))
     status, found = doctor(url)
     assert status == 0
-    assert found["encryption"][0] == "warning"
+    assert found["encryption"][0] == "warn"
     assert "readable (1 tokens)" in found["encryption"][1]
     assert "keys generate" in found["encryption"][1]
 
@@ -61,9 +61,9 @@ def test_what_is_not_encrypted_with_the_first_key_yet_is_counted(url, doctor):
     with opened(url, OTHER) as store:
         store.save_token(login("bob"))
     status, found = doctor(url, f"{KEY},{OTHER}")
-    assert (status, found["encryption"][0]) == (0, "warning")
+    assert (status, found["encryption"][0]) == (0, "warn")
     assert "1 tokens are readable, 1 encrypted with older keys" in found["encryption"][1]
-    assert found["tokens"] == ("good", "2 stored")
+    assert found["tokens"] == ("ok", "2 stored")
 
 
 def test_keys_that_the_table_has_not_seen_are_not_added_to_it(url, doctor):
@@ -80,7 +80,7 @@ def test_missing_keys_and_damaged_tokens_are_bad(url, doctor):
         bad = known(store.find_token(make_token("bob")))["id"]
     for keys in ("", OTHER):
         status, found = doctor(url, keys)
-        assert (status, found["encryption"][0]) == (1, "bad")
+        assert (status, found["encryption"][0]) == (1, "fail")
         assert KEY.partition(":")[0] in found["encryption"][1]
         assert "tokens" not in found, "nothing can be said of them"
     engine = create_engine(url)
@@ -89,7 +89,7 @@ def test_missing_keys_and_damaged_tokens_are_bad(url, doctor):
         connection.execute(text(change), {"id": bad})
     engine.dispose()
     status, found = doctor(url, KEY)
-    assert (status, found["tokens"][0]) == (1, "bad")
+    assert (status, found["tokens"][0]) == (1, "fail")
     assert f"1 cannot be read ({bad})" in found["tokens"][1]
 
 
@@ -97,13 +97,13 @@ def test_a_missing_table_is_bad_and_is_not_made(url, doctor):
     for _ in range(2):
         status, found = doctor(url)
         assert status == 1
-        assert found["table"][0] == "bad"
+        assert found["table"][0] == "fail"
         assert "zoho-tokenstore upgrade" in found["table"][1]
 
 
 def test_a_database_that_cannot_be_reached_is_bad(doctor):
     status, found = doctor("postgresql://nobody@127.0.0.1:1/none")
-    assert (status, found["database"][0]) == (1, "bad")
+    assert (status, found["database"][0]) == (1, "fail")
 
 
 def test_a_file_that_others_can_read_is_a_warning(sqlite_url, doctor):
@@ -111,7 +111,7 @@ def test_a_file_that_others_can_read_is_a_warning(sqlite_url, doctor):
         store.save_token(login("alice"))
     Path(sqlite_url.removeprefix("sqlite:///")).chmod(0o644)
     status, found = doctor(sqlite_url, KEY)
-    assert (status, found["file"][0]) == (0, "warning")
+    assert (status, found["file"][0]) == (0, "warn")
     assert "chmod 600" in found["file"][1]
 
 
@@ -127,11 +127,11 @@ def test_a_login_that_zoho_has_refused_is_named_until_the_user_has_logged_in_aga
         with pytest.raises(SDKException):
             application.visit(new_token(refresh_token=row["refresh_token"]), "alice@example.com")
         status, found = doctor(sqlite_url)
-        assert (status, found["tokens"][0]) == (0, "warning")
+        assert (status, found["tokens"][0]) == (0, "warn")
         assert f"1 refused by Zoho ({row['id']})" in found["tokens"][1]
         zoho.accounts.lifetime = 3600.0
         application.log_in("alice@example.com")
-    assert doctor(sqlite_url)[1]["tokens"] == ("good", "1 stored")
+    assert doctor(sqlite_url)[1]["tokens"] == ("ok", "1 stored")
 
 
 def test_a_clock_that_is_wrong_is_a_warning(sqlite_url, doctor, monkeypatch):
@@ -142,5 +142,5 @@ def test_a_clock_that_is_wrong_is_a_warning(sqlite_url, doctor, monkeypatch):
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 600)
     status, found = doctor(sqlite_url, KEY)
-    assert (status, found["clock"][0]) == (0, "warning")
+    assert (status, found["clock"][0]) == (0, "warn")
     assert "+600 s" in found["clock"][1]

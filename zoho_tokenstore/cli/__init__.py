@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from zoho_tokenstore import __version__
-from zoho_tokenstore.cli import demo, doctor, keys, schema, tokens
+from zoho_tokenstore.cli import audit, demo, doctor, keys, removing, schema, tokens, transfer
 from zoho_tokenstore.cli.console import messages
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
@@ -27,6 +27,9 @@ app = typer.Typer(
 schema.register(app)
 keys.register(app)
 tokens.register(app)
+removing.register(app)
+transfer.register(app)
+audit.register(app)
 doctor.register(app)
 demo.register(app)
 

@@ -1,7 +1,6 @@
 """``zoho-tokenstore doctor``: is everything as it should be, and what to do where it is not."""
 
 import json
-import stat
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -10,21 +9,16 @@ from typing import Final, Literal
 
 import typer
 from rich.table import Table
-from sqlalchemy import select
+from sqlalchemy import func, select
 
-from zoho_tokenstore import migrate, sqlite
-from zoho_tokenstore.claims import credential_of
+from zoho_tokenstore import migrate
 from zoho_tokenstore.cli.console import data
-from zoho_tokenstore.cli.options import Json, KeysFile, SchemaName, TableName, Url, opened
+from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened
 from zoho_tokenstore.clock import epoch_milliseconds
 from zoho_tokenstore.config import Settings
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import DecryptionError, MissingSDKError, TokenStoreError
-from zoho_tokenstore.keys import open_vault
-from zoho_tokenstore.lease import PERMANENT
-from zoho_tokenstore.models import lease_table
-from zoho_tokenstore.repository import TokenRepository
+from zoho_tokenstore.health import check_permissions, file_mode, journal_mode
+from zoho_tokenstore.logins import refused_logins
 from zoho_tokenstore.rotation import READABLE, count_keys
 from zoho_tokenstore.scan import every_token
 from zoho_tokenstore.schema import HEAD
@@ -33,12 +27,20 @@ from zoho_tokenstore.skew import TOLERANCE
 
 __all__ = ["register"]
 
-Verdict = Literal["good", "warning", "bad"]
+Verdict = Literal["ok", "warn", "fail"]
+Found = tuple[Verdict, str]
 
-STYLES: Final = {"good": "green", "warning": "yellow", "bad": "red"}
+STYLES: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 NAMED: Final = 5
 """Ids that a finding names at most."""
+
+SLOW: Final = 0.1
+"""Seconds for a round trip to the database that every call of the SDK would feel."""
+
+MANY_LOGINS: Final = 15
+"""Refresh tokens of one user from which on it is said: the 21st makes Zoho delete the oldest
+(https://www.zoho.com/accounts/protocol/oauth/web-apps/access-token.html)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class Finding:
 
     Attributes:
         check: What.
-        verdict: ``"bad"`` when something does not work, ``"warning"`` when it could be better.
+        verdict: ``"fail"`` when something does not work, ``"warn"`` when it could be better.
         found: How it is, and what to do.
     """
 
@@ -61,43 +63,32 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor)
 
 
-def doctor(
-    *,
-    url: Url = None,
-    table: TableName = None,
-    schema: SchemaName = None,
-    keys_file: KeysFile = None,
-    as_json: Json = False,
-) -> None:
+@on_table
+def doctor(settings: Settings, *, as_json: Json = False) -> None:
     """Look at the SDK, the database, the table, the encryption and every stored token."""
-    said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
-    settings = Settings.from_env(overrides=said)
     with opened(settings) as database:
-        findings = list(_examine(database, settings))
+        findings = list(_examine(OpenedTable(database, settings)))
     if as_json:
         data.print(json.dumps([asdict(finding) for finding in findings]))
     else:
         data.print(_report(findings))
-    if any(finding.verdict == "bad" for finding in findings):
+    if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
 
 
-def _examine(database: Database, settings: Settings) -> Iterator[Finding]:
+def _examine(table: OpenedTable) -> Iterator[Finding]:
     """Yield what the checks find, up to the first that makes the others impossible."""
     for name, check in CHECKS.items():
         try:
-            found = check(database, settings)
+            found = check(table)
         except TokenStoreError as error:
-            yield Finding(name, "bad", str(error))
+            yield Finding(name, "fail", str(error))
             return
         if found is not None:
             yield Finding(name, *found)
 
 
-Found = tuple[Verdict, str]
-
-
-def _sdk(_database: Database, _settings: Settings) -> Found:
+def _sdk(_: OpenedTable) -> Found:
     found = []
     for package in ("zcrmsdk", "zohocrmsdk"):
         try:
@@ -105,111 +96,153 @@ def _sdk(_database: Database, _settings: Settings) -> Found:
         except MissingSDKError:
             continue
     if not found:
-        return "warning", "no Zoho CRM SDK is installed here: install it where the store is used"
-    return "good", " and ".join(found)
+        return "warn", "no Zoho CRM SDK is installed here: install it where the store is used"
+    return "ok", " and ".join(found)
 
 
-def _database(database: Database, _settings: Settings) -> Found:
+def _database(table: OpenedTable) -> Found:
+    """Connect, and see whether anybody on the network could read along."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        database.autocommit(lambda session: session.scalar(select(1)))
+        table.database.autocommit(lambda session: session.scalar(select(1)))
     if caught:
-        return "warning", str(caught[0].message)
-    return "good", str(database)
+        return "warn", str(caught[0].message)
+    return "ok", f"{table.database}, driver {table.database.url.get_driver_name()}"
 
 
-def _file(database: Database, _settings: Settings) -> Found | None:
-    on_sqlite = database.url.get_backend_name() == "sqlite"
-    path = sqlite.file_of(database.url) if on_sqlite else None
-    if path is None:
+def _round_trip(table: OpenedTable) -> Found:
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        table.database.autocommit(lambda session: session.scalar(select(1)))
+        times.append(time.perf_counter() - began)
+    seconds = min(times)
+    if seconds > SLOW:
+        return "warn", f"{seconds * 1000:.0f} ms for every call: move the database nearer"
+    return "ok", f"{seconds * 1000:.2f} ms"
+
+
+def _pool(table: OpenedTable) -> Found:
+    return "ok", table.database.pool_status()
+
+
+def _file(table: OpenedTable) -> Found | None:
+    found = file_mode(table.database.url)
+    if found is None:
         return None
-    mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        return "warning", f"others can read it: run 'chmod 600 {path}'"
-    return "good", f"mode {mode:04o}"
+    path, mode, is_private = found
+    if not is_private:
+        return "warn", f"others can read it: run 'chmod 600 {path}'"
+    return "ok", f"mode {mode:04o}"
 
 
-def _table(database: Database, settings: Settings) -> Found:
-    names = settings.token_schema
-    database.autocommit(lambda session: names.ready(session.connection(), create=False))
-    migrate.check(database, names)
-    return "good", f"{names.name}, revision {HEAD} (head)"
+def _journal(table: OpenedTable) -> Found | None:
+    mode = journal_mode(table.database)
+    if mode is None:
+        return None
+    if mode != "wal":
+        return "warn", (
+            f"{mode}: readers and writers wait for each other; write-ahead logging cannot be "
+            "switched on here (is the file on a network, or read-only?)"
+        )
+    return "ok", mode
 
 
-def _keys(database: Database, settings: Settings) -> Found:
-    open_vault(database, settings.token_schema.table, settings.keyring, to_write=False)
-    counted = count_keys(database, settings.token_schema.table)
+def _schema(table: OpenedTable) -> Found:
+    names = table.settings.token_schema
+    table.database.autocommit(lambda session: names.ready(session.connection(), create=False))
+    migrate.check(table.database, names)
+    return "ok", f"{names.name}, revision {HEAD} (head)"
+
+
+def _permissions(table: OpenedTable) -> Found:
+    check_permissions(table.database, table.settings.token_schema)
+    return "ok", "may read and write"
+
+
+def _keys(table: OpenedTable) -> Found:
+    keyring = table.settings.keyring
+    vault = table.vault
+    counted = count_keys(table.database, table.table)
     readable = counted.pop(READABLE, 0)
-    if settings.keyring is None:
-        return "warning", (
+    if not vault.encrypts or keyring is None:
+        return "warn", (
             f"secrets are stored readable ({readable} tokens): make a key with "
             "'zoho-tokenstore keys generate'"
         )
-    old = [key_id for key_id in counted if key_id != settings.keyring.first.id]
+    old = [key_id for key_id in counted if key_id != keyring.first.id]
     if readable or old:
-        return "warning", (
+        return "warn", (
             f"{readable} tokens are readable, {sum(counted[key_id] for key_id in old)} encrypted "
             "with older keys: run 'zoho-tokenstore keys rotate'"
         )
-    return "good", f"all encrypted with {settings.keyring.first.id}"
+    return "ok", f"all encrypted with {keyring.first.id}"
 
 
-def _tokens(database: Database, settings: Settings) -> Found:
-    tokens = settings.token_schema.table
-    vault = open_vault(database, tokens, settings.keyring, to_write=False)
-    repository = TokenRepository(tokens, database.url.get_backend_name(), vault)
-    refused = _refused_logins(database, settings)
+def _tokens(table: OpenedTable) -> Found:
     unreadable: list[DecryptionError] = []
-    stored, waiting = 0, []
-    for token in every_token(database, repository, unreadable.append):
-        stored += 1
-        if refused.get(digest("id", token.id or "")) == credential_of(token, vault.digest):
-            waiting.append(token.id or "")
+    stored = sum(1 for _ in every_token(table.database, table.tokens, unreadable.append))
     if unreadable:
         ids = [token_id for error in unreadable for token_id in error.token_ids]
-        return "bad", f"{len(ids)} cannot be read ({_some(ids)}): {unreadable[0]}"
-    if waiting:
-        return "warning", (
-            f"{stored} stored, {len(waiting)} refused by Zoho ({_some(waiting)}): log these users "
-            "in again"
+        return "fail", f"{len(ids)} cannot be read ({_some(ids)}): {unreadable[0]}"
+    refused = refused_logins(table.database, table.table, table.vault)
+    if refused:
+        return "warn", (
+            f"{stored} stored, {len(refused)} refused by Zoho ({_some(sorted(refused))}): log "
+            "these users in again"
         )
-    return "good", f"{stored} stored"
+    return "ok", f"{stored} stored"
 
 
-def _refused_logins(database: Database, settings: Settings) -> dict[str, str]:
-    """Return what Zoho has refused for good, by the key of the lease."""
-    leases = lease_table(settings.token_schema.table)
-    query = select(leases.c.key_digest, leases.c.credential).where(
-        leases.c.failure.in_(sorted(PERMANENT))
+def _users(table: OpenedTable) -> Found:
+    c = table.table.c
+    logins = func.count(c.refresh_digest)
+    many = (
+        select(func.min(c.user_name), logins)
+        .where(c.user_digest.is_not(None))
+        .group_by(c.user_digest)
+        .having(logins > MANY_LOGINS)
+        .order_by(logins.desc())
     )
-    rows = database.autocommit(lambda session: session.execute(query).all())
-    return {row.key_digest: row.credential for row in rows}
+    rows = table.database.autocommit(lambda session: session.execute(many).all())
+    if rows:
+        shown = _some([f"{name} has {number}" for name, number in rows])
+        return "warn", (
+            f"more than {MANY_LOGINS} refresh tokens of one user ({shown}): Zoho keeps 20 of a "
+            "user and forgets the oldest; revoke those that are not needed"
+        )
+    return "ok", f"nobody has more than {MANY_LOGINS} refresh tokens"
 
 
-def _clock(database: Database, _settings: Settings) -> Found:
-    there = database.autocommit(lambda session: session.scalar(select(epoch_milliseconds())))
+def _clock(table: OpenedTable) -> Found:
+    there = table.database.autocommit(lambda session: session.scalar(select(epoch_milliseconds())))
     seconds = time.time() - (there or 0) / 1000
     if abs(seconds) * 1000 > TOLERANCE:
-        return "warning", (
+        return "warn", (
             f"this host's clock is {seconds:+.0f} s from the database's; the store takes that into "
             "account, the SDK's log does not"
         )
-    return "good", f"{seconds:+.1f} s from the database's"
+    return "ok", f"{seconds:+.1f} s from the database's"
 
 
-CHECKS: Final[dict[str, Callable[[Database, Settings], Found | None]]] = {
+CHECKS: Final[dict[str, Callable[[OpenedTable], Found | None]]] = {
     "SDK": _sdk,
     "database": _database,
+    "round trip": _round_trip,
+    "pool": _pool,
     "file": _file,
-    "table": _table,
+    "journal": _journal,
+    "table": _schema,
+    "permissions": _permissions,
     "encryption": _keys,
     "tokens": _tokens,
+    "users": _users,
     "clock": _clock,
 }
 
 
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:NAMED]) + (", …" if len(ids) > NAMED else "")
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")
 
 
 def _report(findings: Sequence[Finding]) -> Table:

@@ -4,11 +4,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 from sqlalchemy import func, select
 
-from zoho_tokenstore.cli.console import data, messages
-from zoho_tokenstore.cli.options import Json, KeysFile, SchemaName, TableName, Url, opened_table
+from zoho_tokenstore.cli.console import data, messages, progress_bar
+from zoho_tokenstore.cli.options import Json, on_table, opened_table
 from zoho_tokenstore.config import PREFIX, Settings
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.keyring import Keyring
@@ -32,19 +31,12 @@ def generate() -> None:
 
 
 @keys.command()
-def status(
-    *,
-    url: Url = None,
-    table: TableName = None,
-    schema: SchemaName = None,
-    keys_file: KeysFile = None,
-    as_json: Json = False,
-) -> None:
+@on_table
+def status(settings: Settings, *, as_json: Json = False) -> None:
     """Count the stored tokens by the key that they are encrypted with."""
-    settings = _settings(url, table, schema, keys_file)
     keyring = settings.keyring
-    with opened_table(settings) as database:
-        counted = count_keys(database, settings.token_schema.table)
+    with opened_table(settings) as opened:
+        counted = count_keys(opened.database, opened.table)
     ids = keyring.ids if keyring else ()
     readable = counted.pop(READABLE, 0)
     if as_json:
@@ -57,29 +49,26 @@ def status(
 
 
 @keys.command()
+@on_table
 def rotate(
+    settings: Settings,
     *,
-    url: Url = None,
-    table: TableName = None,
-    schema: SchemaName = None,
-    keys_file: KeysFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
     as_json: Json = False,
 ) -> None:
     """Encrypt every stored token with the first key; it may be ended and run again."""
-    settings = _settings(url, table, schema, keys_file)
     if settings.keyring is None:
         raise ConfigurationError(
             f"there are no keys: make one with 'zoho-tokenstore keys generate' and set {PREFIX}KEYS"
         )
-    tokens = settings.token_schema.table
-    with opened_table(settings) as database, Progress(console=messages) as progress:
+    with opened_table(settings) as opened, progress_bar() as progress:
+        database, tokens = opened.database, opened.table
         vault = open_encrypted(
             database, tokens, settings.keyring, all_keys=False, to_write=not dry_run
         )
         rows = database.autocommit(lambda s: s.scalar(select(func.count()).select_from(tokens)))
         task = progress.add_task("counting" if dry_run else "encrypting", total=rows)
-        rotation = Rotator(database, tokens, vault).run(
+        rotation = Rotator(database, tokens, vault, opened.audit).run(
             dry_run=dry_run, on_rows=lambda number: progress.advance(task, number)
         )
     _report(rotation, settings.keyring, as_json=as_json)
@@ -108,10 +97,3 @@ def _role(key_id: str, keyring: Keyring | None) -> str:
     if keyring is None or key_id not in keyring.ids:
         return " (not in the keyring)"
     return " (encrypts)" if key_id == keyring.first.id else ""
-
-
-def _settings(
-    url: str | None, table: str | None, schema: str | None, keys_file: str | None
-) -> Settings:
-    said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
-    return Settings.from_env(overrides=said)

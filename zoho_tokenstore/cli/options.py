@@ -1,15 +1,46 @@
 """What the commands have in common: how a database is named, and how it is opened."""
 
-from collections.abc import Iterator
+import inspect
+import re
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cached_property, wraps
+from typing import Annotated, Concatenate, Final, ParamSpec
 
 import typer
+from sqlalchemy import ColumnElement, Table
 
+from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.config import Settings
 from zoho_tokenstore.database import Database
+from zoho_tokenstore.digests import digest
+from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.keys import open_vault
+from zoho_tokenstore.leases import LeaseRepository
+from zoho_tokenstore.models import lease_table
+from zoho_tokenstore.removal import Removal
+from zoho_tokenstore.repository import TokenRepository
+from zoho_tokenstore.vault import ReadableVault, Vault
 
-__all__ = ["Json", "KeysFile", "SchemaName", "TableName", "Url", "opened", "opened_table"]
+__all__ = [
+    "Json",
+    "OpenedTable",
+    "SchemaName",
+    "TableName",
+    "Url",
+    "Yes",
+    "confirm",
+    "into_table",
+    "on_table",
+    "opened",
+    "opened_table",
+    "span",
+]
+
+P = ParamSpec("P")
 
 Url = Annotated[
     str | None,
@@ -18,6 +49,10 @@ Url = Annotated[
 TableName = Annotated[
     str | None,
     typer.Option("--table", help="Table name; else ZOHO_TOKENSTORE_TABLE, else oauthtoken."),
+]
+IntoTableName = Annotated[
+    str | None,
+    typer.Option("--into-table", help="Table name; else ZOHO_TOKENSTORE_TABLE, else oauthtoken."),
 ]
 SchemaName = Annotated[
     str | None,
@@ -31,6 +66,143 @@ KeysFile = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def on_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
+    """Give a command the options that name a token table, and pass it the settings they make."""
+
+    def options(
+        *,
+        url: Url = None,
+        table: TableName = None,
+        schema: SchemaName = None,
+        keys_file: KeysFile = None,
+    ) -> Settings:
+        said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
+        return Settings.from_env(overrides=said)
+
+    return _with_settings(command, options)
+
+
+def into_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
+    """Do the same for a command whose ``--table`` is that of its source."""
+
+    def options(
+        *,
+        url: Url = None,
+        table: IntoTableName = None,
+        schema: SchemaName = None,
+        keys_file: KeysFile = None,
+    ) -> Settings:
+        said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
+        return Settings.from_env(overrides=said)
+
+    return _with_settings(command, options)
+
+
+def _with_settings(
+    command: Callable[Concatenate[Settings, P], None], options: Callable[..., Settings]
+) -> Callable[..., None]:
+    """Return the command with the parameters of ``options`` instead of the settings."""
+    common = inspect.signature(options).parameters
+
+    @wraps(command)
+    def run(*given: P.args, **named: P.kwargs) -> None:
+        settings = options(**{name: named.pop(name) for name in common})
+        command(settings, *given, **named)
+
+    own = list(inspect.signature(command).parameters.values())[1:]
+    # What Typer goes by.
+    vars(run)["__signature__"] = inspect.Signature([*own, *common.values()])
+    return run
+
+
+def span(text: str | None, option: str) -> timedelta | None:
+    """Return the time that an option names, such as ``30d``.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
+    if found is None or not int(found[1]):
+        raise ConfigurationError(
+            f"{option} must be a number and a unit, such as 30d: s, m, h, d or w, not {text!r}"
+        )
+    return timedelta(**{UNITS[found[2]]: int(found[1])})
+
+
+def confirm(what: str, *, yes: bool) -> None:
+    """Ask before something is destroyed.
+
+    Raises:
+        ConfigurationError: There is nobody to ask.
+        Abort: The answer is no.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise ConfigurationError(f"{what}: say so with --yes")
+    typer.confirm(f"{what}. Go on?", abort=True, err=True)
+
+
+@dataclass(frozen=True)
+class OpenedTable:
+    """A token table that is there, and what works on it.
+
+    Attributes:
+        database: Where it is.
+        settings: What it was opened with.
+    """
+
+    database: Database
+    settings: Settings
+
+    @property
+    def table(self) -> Table:
+        """The token table."""
+        return self.settings.token_schema.table
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """Its audit."""
+        return AuditLog(self.table, enabled=self.settings.audit)
+
+    @cached_property
+    def vault(self) -> Vault:
+        """Reads its secrets; not for writing any.
+
+        Raises:
+            MissingKeyError: A key is missing.
+        """
+        return open_vault(self.database, self.table, self.settings.keyring, to_write=False)
+
+    @cached_property
+    def tokens(self) -> TokenRepository:
+        """The SQL of its tokens, which are only read.
+
+        Raises:
+            MissingKeyError: A key is missing.
+        """
+        return self.repository(self.vault)
+
+    @cached_property
+    def removal(self) -> Removal:
+        """Removes its tokens, for which nothing has to be decrypted."""
+        return Removal(self.repository(ReadableVault()), LeaseRepository(lease_table(self.table)))
+
+    def repository(self, vault: Vault) -> TokenRepository:
+        """Return the SQL of its tokens, with their values in a vault."""
+        backend = self.database.url.get_backend_name()
+        return TokenRepository(self.table, backend, vault, audit=self.audit)
+
+    def of_user(self, name: str) -> ColumnElement[bool]:
+        """Return the condition of a user's rows."""
+        return self.table.c.user_digest == digest("user_name", name)
 
 
 @contextmanager
@@ -44,7 +216,7 @@ def opened(settings: Settings) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_table(settings: Settings) -> Iterator[Database]:
+def opened_table(settings: Settings) -> Iterator[OpenedTable]:
     """Open the database, which must have the table as this release makes it.
 
     Raises:
@@ -54,4 +226,4 @@ def opened_table(settings: Settings) -> Iterator[Database]:
         database.autocommit(
             lambda session: settings.token_schema.ready(session.connection(), create=False)
         )
-        yield database
+        yield OpenedTable(database, settings)

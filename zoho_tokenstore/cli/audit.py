@@ -1,0 +1,77 @@
+"""``zoho-tokenstore audit``: what happened to stored tokens."""
+
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+
+import typer
+from rich.table import Table
+from sqlalchemy import Row
+
+from zoho_tokenstore.audit import Event
+from zoho_tokenstore.cli.console import data
+from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table, span
+from zoho_tokenstore.config import Settings
+
+__all__ = ["register"]
+
+COLUMNS: Final = (
+    *("at", "event", "token_id", "user_name", "client_id", "credential", "host", "process"),
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command()(audit)
+
+
+@on_table
+def audit(
+    settings: Settings,
+    *,
+    since: Annotated[
+        str | None, typer.Option("--since", help="Only what is not older, such as 24h or 7d.")
+    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Only this token's.")] = None,  # noqa: A002 - the field's own name
+    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    event: Annotated[
+        Event | None, typer.Option("--event", help="Only this.", show_choices=True)
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what happened to stored tokens, in its order: when, to whose, by which process."""
+    asked = {"token_id": id, "user_name": user, "event": event}
+    wanted = {name: value for name, value in asked.items() if value is not None}
+    age = span(since, "--since")
+    begin = datetime.fromtimestamp(0, UTC) if age is None else datetime.now(UTC) - age
+    table = Table(*(name.replace("_", " ") for name in COLUMNS))
+    with opened_table(settings) as opened:
+        for entry in _entries(opened, begin, wanted):
+            if as_json:
+                data.print(json.dumps(entry))
+            elif sys.stdout.isatty():
+                table.add_row(*("" if v is None else str(v) for v in entry.values()))
+            else:
+                data.print("\t".join("" if v is None else str(v) for v in entry.values()))
+    if table.row_count:
+        data.print(table)
+
+
+def _entries(
+    opened: OpenedTable, begin: datetime, wanted: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    after = opened.audit.moment(begin)
+    while page := opened.database.autocommit(lambda s: opened.audit.page(s, after)):  # noqa: B023 - called at once
+        yield from (_shown(row) for row in page if _fits(row, wanted))
+        after = page[-1].entry_id
+
+
+def _fits(row: Row[Any], wanted: dict[str, str]) -> bool:
+    return all(getattr(row, name) == value for name, value in wanted.items())
+
+
+def _shown(row: Row[Any]) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in COLUMNS}
+    return values | {"at": f"{row.at:%Y-%m-%d %H:%M:%S.%f}Z"}
