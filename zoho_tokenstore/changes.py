@@ -77,16 +77,6 @@ class Changes:
         """Return the rows that share an id, a user name or a token with this one."""
         return self._related(_names(token))
 
-    def target(self, token: TokenRecord) -> TokenRecord | None:
-        """Return the row that saving this token would update.
-
-        Raises:
-            AmbiguousTokenError: More than one row fits.
-            IdConflictError: The token's id belongs to another row.
-        """
-        related = self.related(token)
-        return plan_save(token, related, "").target if related else None
-
     def has(self, key: str | None) -> bool:
         """Tell whether an id is taken."""
         return key in self._rows

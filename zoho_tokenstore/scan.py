@@ -25,9 +25,9 @@ def every_token(
     """
     after: str | None = None
     while page := database.autocommit(lambda session: tokens.page(session, after)):  # noqa: B023 - called at once
-        for *row, _ in page:
+        for row in page:
             try:
-                record = tokens.vault.record(row)
+                record = tokens.vault.record(row[:-1])
             except DecryptionError as error:
                 on_error(error)
             else:

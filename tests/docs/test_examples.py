@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -85,6 +86,12 @@ def test_the_readmes_example_logs_in_once(zoho, tmp_path, monkeypatch):
     assert len(names["store"].get_tokens()) == 1
     assert (tmp_path / "tokens.db").exists()
     names["store"].close()
+
+
+def test_the_page_about_options_is_what_the_command_line_says():
+    script = ROOT / "docs/options.py"
+    written = (ROOT / "docs/reference/options.md").read_text()
+    assert written == runpy.run_path(str(script))["page"](), f"run python {script.name}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

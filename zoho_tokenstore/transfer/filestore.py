@@ -68,7 +68,7 @@ class FileStoreSource:
                     continue
                 if not any(values):
                     continue
-                if found := layout_of(values):
+                if values[0] in FIELD_OF and (found := layout_of(values)):
                     header, width = found, len(values)
                     continue
                 yield _row(where, values, header if len(values) == width else None, size)

@@ -11,6 +11,7 @@ from zoho_tokenstore.batches import BATCH_SIZE
 from zoho_tokenstore.changes import Changes
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError
+from zoho_tokenstore.matching import plan_save
 from zoho_tokenstore.repository import TokenRepository
 from zoho_tokenstore.token import TokenRecord
 from zoho_tokenstore.transfer.layouts import SourceRow
@@ -136,8 +137,9 @@ class Importer:
         """Save a token of the source, if it shall be; return what became of it."""
         # By its id it would be taken for whoever has that id here: the SDKs count from 1.
         nameless = token._replace(id=None)
-        _refuse_cut_name(changes, nameless)
-        stored = changes.target(nameless)
+        related = changes.related(nameless)
+        _refuse_cut_name(related, nameless)
+        stored = plan_save(nameless, related, "").target
         if stored is None:
             changes.save(nameless if changes.has(token.id) else token)
             return "created"
@@ -162,14 +164,14 @@ class _DamagedRowError(Exception):
     """A row looks whole and is not."""
 
 
-def _refuse_cut_name(changes: Changes, token: TokenRecord) -> None:
+def _refuse_cut_name(rows: Sequence[TokenRecord], token: TokenRecord) -> None:
     """Refuse the rest of a line whose beginning was overwritten.
 
     Raises:
         _DamagedRowError: The same login is there, of a user whose name this one's ends.
     """
     name = token.user_name or ""
-    for row in changes.related(token):
+    for row in rows:
         other = row.user_name or ""
         same = row.refresh_token is not None and row.refresh_token == token.refresh_token
         if same and name and other != name and other.endswith(name):

@@ -1,7 +1,7 @@
 """How the SDKs' own stores lay tokens out: three files and three tables, told by their columns."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from zoho_tokenstore.encryption import MARK
@@ -36,12 +36,16 @@ FIELD_OF: Final = {name: name for name in FIELDS if name != "expiry"} | {
 """The field of each column, in files and tables alike."""
 
 REQUIRED: Final = frozenset({"client_id", "refresh_token", "access_token", "expiry"})
-ABSENT: Final = ("", "None")
+NO_EXPIRY: Final = "None"
 """What stands for an expiry that is not there: contract B stores ``str(None)``."""
 
 EXPIRED: Final = 0
 """The expiry of an access token of which none is known, if it can be refreshed: without one the
 SDKs would never do so."""
+
+
+secrets_of: Final = attrgetter(*SECRET_FIELDS)
+"""Return the secrets of a token, in their order."""
 
 
 class SourceRow(NamedTuple):
@@ -60,15 +64,19 @@ class SourceRow(NamedTuple):
     size: int = 1
 
 
-@dataclass(frozen=True, slots=True)
 class Layout:
     """Which field of a token each column holds.
 
-    Attributes:
+    Args:
         fields: A field for each column, ``None`` for columns that are none of the SDK's.
     """
 
-    fields: tuple[str | None, ...]
+    def __init__(self, fields: Sequence[str | None]) -> None:
+        """Look up where each field stands."""
+        places = {field: place for place, field in enumerate(fields)}
+        # Contract A numbers its rows for itself (its files have no ids); no SDK ever asks by them.
+        known = [name for name in FIELDS if name != "id" or "client_secret" in places]
+        self._places = tuple(places.get(name) if name in known else None for name in FIELDS)
 
     def token(self, values: Sequence[Any]) -> TokenRecord:
         """Make a token of a row.
@@ -76,19 +84,16 @@ class Layout:
         Raises:
             InvalidTokenError: A value is garbage, or there is no token in it.
         """
-        found: dict[str, Any] = {
-            field: value
-            for field, value in zip(self.fields, values, strict=True)
-            if field is not None
-        }
-        if found.get("expiry") in ABSENT:
-            found["expiry"] = None
-        # Contract A numbers its rows for itself (its files have no ids); no SDK ever asks by them.
-        key = found.get("id") if "client_secret" in self.fields else None
-        found["id"] = str(key) if isinstance(key, int) else key
-        token = TokenRecord.checked(map(found.get, FIELDS))
-        for name in SECRET_FIELDS:
-            if (getattr(token, name) or "").startswith(MARK):
+        # Not the empty texts of a file: the check of a token would look at each of them closely.
+        found = [None if place is None else values[place] or None for place in self._places]
+        key, *_, expiry = found
+        if isinstance(key, int):
+            found[0] = str(key)
+        if expiry == NO_EXPIRY:
+            found[-1] = None
+        token = TokenRecord.checked(found)
+        for name, secret in zip(SECRET_FIELDS, secrets_of(token), strict=True):
+            if secret is not None and secret.startswith(MARK):
                 raise InvalidTokenError(f"{name} begins with {MARK!r}, as encrypted values do")
         check_storable(token)
         if token.refresh_token and token.access_token and token.expiry is None:

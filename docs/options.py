@@ -1,0 +1,36 @@
+"""Writes the page about every option from the command line itself: ``python docs/options.py``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from zoho_tokenstore.cli import app
+
+PAGE = Path(__file__).parent / "reference" / "options.md"
+
+
+def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - Typer's, or click's
+    """Yield every command with its name, those of groups with the group's."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_of(command, f"{name} ")
+        else:
+            yield prefix + name, command
+
+
+def page() -> str:
+    """Return the page: what each command's ``--help`` says."""
+    lines = ["# Options", "", "What `--help` says of every command."]
+    for name, command in sorted(commands_of(typer.main.get_command(app))):
+        lines += ["", f"## {name}", "", " ".join(command.help.split()), ""]
+        for parameter in command.params:
+            names = [option for option in parameter.opts if option.startswith("-")]
+            shown = ", ".join(names) or parameter.metavar or parameter.name.upper()
+            lines.append(f"- `{shown}`: {parameter.help}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
