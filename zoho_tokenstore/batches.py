@@ -1,6 +1,6 @@
 """Many tokens saved at once: what is concerned is read, worked out, and the difference written."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -89,7 +89,7 @@ class Batches:
 
     def _find_related(
         self, session: Session, tokens: Sequence[TokenRecord], digest: Digest
-    ) -> Iterable[TokenRecord]:
+    ) -> list[TokenRecord]:
         """Return the rows that share an id, a user name or a token with one of these."""
         digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
@@ -99,7 +99,7 @@ class Batches:
                 for value in {getattr(token, field) for token in tokens} - {None}
                 for make in makers
             ]
-        return map(self._vault.record, session.execute(self._related, digests))
+        return list(map(self._vault.record, session.execute(self._related, digests)))
 
     def _write(
         self, session: Session, changes: Changes, digest: Digest, event: Event | None

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine
 
 from support import login, make_token, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.batches import Batches
 from zoho_tokenstore.repository import TokenRepository
 
 THREADS = 32
@@ -86,14 +87,14 @@ def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["one token", "a batch"])
-@pytest.mark.parametrize("step", ["upsert", "_find_related"])
+@pytest.mark.parametrize(("sql", "step"), [(TokenRepository, "upsert"), (Batches, "_find_related")])
 def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(
-    url, monkeypatch, others, step
+    url, monkeypatch, others, sql, step
 ):
     with SQLAlchemyTokenStore(url) as store:
         store.get_tokens()
         both_are_there = threading.Barrier(2)
-        original = getattr(TokenRepository, step)
+        original = getattr(sql, step)
 
         def wait_for_the_other(*arguments):
             result = original(*arguments)
@@ -101,7 +102,7 @@ def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(
                 both_are_there.wait(1)
             return result
 
-        monkeypatch.setattr(TokenRepository, step, wait_for_the_other)
+        monkeypatch.setattr(sql, step, wait_for_the_other)
         users = ("alice", None)
 
         def save(number):
