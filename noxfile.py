@@ -23,6 +23,7 @@ SDKS = {
 
 ABOUT_THE_SDK = [
     "tests/contract",
+    "tests/transfer/test_sdk_stores.py",
     "--deselect=tests/contract/test_precedence.py",
     "--deselect=tests/contract/test_hostile_text.py",
 ]

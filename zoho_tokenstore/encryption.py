@@ -45,7 +45,7 @@ class Cipher:
     def __init__(self, keyring: Keyring, table: str) -> None:
         """Derive the subkey that encrypts."""
         self._keyring = keyring
-        self._table = table
+        self._prefix = f"{MARK}{table}:"
         self.first_id: Final = keyring.first.id
         self._mark = f"{MARK}{self.first_id}:"
         self._first = _subkey(keyring.first, "values")
@@ -54,7 +54,9 @@ class Cipher:
     def seal(self, value: str, column: str, row_id: str) -> str:
         """Encrypt a value for its place, with the first key."""
         nonce = token_bytes(NONCE_LENGTH)
-        sealed = self._first.encrypt(nonce, value.encode(), self._place(column, row_id))
+        # Neither the table's name nor the column's has a colon.
+        place = f"{self._prefix}{column}:{row_id}".encode()
+        sealed = self._first.encrypt(nonce, value.encode(), place)
         return self._mark + _encode(nonce + sealed)
 
     def open(self, text: str, column: str, row_id: str) -> str:
@@ -63,8 +65,12 @@ class Cipher:
         Raises:
             DecryptionError: No key of the keyring fits, or the value is damaged or not from here.
         """
-        key_id, _, encoded = text[len(MARK) :].partition(":")
-        cipher = self._ciphers.get(key_id) or self._cipher_of(key_id)
+        cipher: AESGCM | None
+        if text.startswith(self._mark):  # as nearly all do
+            key_id, cipher, encoded = self.first_id, self._first, text[len(self._mark) :]
+        else:
+            key_id, _, encoded = text[len(MARK) :].partition(":")
+            cipher = self._ciphers.get(key_id) or self._cipher_of(key_id)
         if cipher is None:
             raise DecryptionError(
                 f"{column} of token {row_id!r} is encrypted with the key {key_id!r}, which is not "
@@ -74,7 +80,7 @@ class Cipher:
             )
         try:
             sealed = _decode(encoded)
-            place = self._place(column, row_id)
+            place = f"{self._prefix}{column}:{row_id}".encode()
             return cipher.decrypt(sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:], place).decode()
         except (InvalidTag, ValueError):
             # From None: nothing is to be learnt from why it was refused.
@@ -95,10 +101,6 @@ class Cipher:
             return None
         self._ciphers[key_id] = cipher = _subkey(key, "values")
         return cipher
-
-    def _place(self, column: str, row_id: str) -> bytes:
-        # Neither the table's name nor the column's has a colon.
-        return f"{MARK}{self._table}:{column}:{row_id}".encode()
 
 
 class IndexKeys:

@@ -20,7 +20,7 @@ from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.tls import warn_if_unencrypted
 from zoho_tokenstore.urls import missing_driver
 
-__all__ = ["Engines"]
+__all__ = ["Engines", "checked_engine"]
 
 LOGGING_NAME: Final = "zoho_tokenstore"
 ROLLBACK_SKIPPED: Final = ("+pymysql", "+mysqldb")
@@ -62,8 +62,9 @@ class Engines:
         # A read leaves nothing to roll back, so some drivers are spared a round trip or two.
         # Writers begin within autocommit, and their rollbacks must not be skipped as well.
         options["skip_autocommit_rollback"] = url.drivername.endswith(ROLLBACK_SKIPPED)
-        first = _create(url, pool_reset_on_return=None, **options)
-        second = _create(url, pool=first.pool)
+        options["isolation_level"] = "AUTOCOMMIT"
+        first = checked_engine(url, pool_reset_on_return=None, **options)
+        second = checked_engine(url, pool=first.pool, isolation_level="AUTOCOMMIT")
         if on_sqlite:
             sqlite.prepare(first, create=create)
         postgresql.prepare(first)
@@ -90,9 +91,15 @@ class Engines:
         )
 
 
-def _create(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as create_engine
+def checked_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as create_engine
+    """Make an engine of a URL with a driver; nothing is opened yet.
+
+    Raises:
+        ConfigurationError: The driver does not understand the URL.
+        MissingDriverError: The driver is not installed.
+    """
     try:
-        return create_engine(url, isolation_level="AUTOCOMMIT", **options)
+        return create_engine(url, **options)
     except (ArgumentError, ValueError, TypeError) as error:
         # From None: the cause may show the URL, and with it the password.
         raise ConfigurationError(

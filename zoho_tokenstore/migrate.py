@@ -18,7 +18,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, func, inspect, select, text
+from sqlalchemy import URL, Connection, func, select, text
 
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.errors import MigrationError
@@ -174,7 +174,7 @@ def set_aside(database: Database, schema: TokenSchema) -> str:
 
     def work(connection: Connection) -> None:
         with _alone(database, schema, connection):
-            there = inspect(connection).has_table(kept, schema=schema.namespace)
+            there = schema.is_the_sdks(connection, kept)
             if schema.state(connection) is not SchemaState.SDK:
                 if there:  # it was set aside before
                     return

@@ -135,9 +135,18 @@ class TokenSchema:
         cut_short = any(inspector.has_table(name, schema=self.namespace) for name in later)
         return SchemaState.UNFINISHED if cut_short else SchemaState.OLDER
 
+    def is_the_sdks(self, connection: Connection, name: str) -> bool:
+        """Tell whether there is a table of this name beside ours, and the SDK's DBStore made it."""
+        inspector = inspect(connection)
+        there = inspector.has_table(name, schema=self.namespace)
+        return there and self._columns(inspector, name) >= SDK_COLUMNS
+
+    def _columns(self, inspector: Inspector, name: str) -> set[str]:
+        return {column["name"].lower() for column in inspector.get_columns(name, self.namespace)}
+
     def _made_by(self, inspector: Inspector) -> SchemaState:
         """Tell whose the table is that has no version."""
-        columns = {c["name"].lower() for c in inspector.get_columns(self.name, self.namespace)}
+        columns = self._columns(inspector, self.name)
         if columns >= SDK_COLUMNS:
             return SchemaState.SDK
         # MySQL's DDL is not transactional: somebody is setting it up, or was ended while doing so.

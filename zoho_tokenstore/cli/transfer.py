@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+from sqlalchemy import URL
 
 from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.cli.console import data, messages, progress_bar
@@ -102,7 +103,7 @@ def import_sqlite(
     as_json: Json = False,
 ) -> None:
     """Import the tokens of an SQLite file with a table like the SDK's; it is only read."""
-    table = TableSource(f"sqlite:///{path}", source_table)
+    table = TableSource(URL.create("sqlite", database=str(path)), source_table)
     _import(settings, table, on_conflict, dry_run=dry_run, as_json=as_json)
 
 
@@ -155,19 +156,16 @@ def _import(
         vault = open_vault(table.database, table.table, settings.keyring, to_write=not dry_run)
         tokens = table.repository(vault)
 
-        def run(**options: Any) -> Report:  # noqa: ANN401 - the importer's
-            importer = Importer(table.database, tokens, on_conflict=on_conflict, **options)
-            return importer.run(source)
-
         with progress_bar() as progress:
-            if on_conflict == "fail" and not dry_run:
-                run(dry_run=True)  # nothing is imported if anything fails
             task = progress.add_task("reading" if dry_run else "importing", total=source.total)
-            report = run(
+            report = Importer(
+                table.database,
+                tokens,
+                on_conflict=on_conflict,
                 dry_run=dry_run,
                 on_left_out=_tell_left_out,
                 on_progress=lambda size: progress.advance(task, size),
-            )
+            ).run(source)
     _report(report, as_json=as_json)
 
 

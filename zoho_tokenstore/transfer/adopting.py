@@ -54,12 +54,12 @@ class Adoption:
             DatabaseError: The database failed; run it again.
         """
         kept = migrate.set_aside(self.database, self.schema)
+        source = TableSource(self.database.url, kept, self.schema.namespace)
         migrate.upgrade(self.database, self.schema)
         table = self.schema.table
         vault = open_vault(self.database, table, self.keyring)
         backend = self.database.url.get_backend_name()
         tokens = TokenRepository(table, backend, vault, audit=self.audit)
-        source = TableSource(self.database.url, kept, self.schema.namespace)
 
         def import_all(**options: Any) -> Report:  # noqa: ANN401 - the importer's
             return Importer(self.database, tokens, **options).run(source)

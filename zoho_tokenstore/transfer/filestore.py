@@ -2,6 +2,7 @@
 
 import csv
 from codecs import BOM_UTF8
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
@@ -54,7 +55,7 @@ class FileStoreSource:
 
     def __iter__(self) -> Iterator[SourceRow]:
         """Yield its rows, those that cannot be used with the reason."""
-        header: Layout | None = None
+        layout: Layout | None = None
         width = size = 0
         with self._path.open("rb") as file:
             for number, raw in enumerate(file, 1):
@@ -69,24 +70,30 @@ class FileStoreSource:
                 if not any(values):
                     continue
                 if values[0] in FIELD_OF and (found := layout_of(values)):
-                    header, width = found, len(values)
+                    layout, width = found, len(values)
                     continue
-                yield _row(where, values, header if len(values) == width else None, size)
+                if layout is None:  # the header was lost
+                    width = self._usual_width()
+                    layout = BY_WIDTH[width]
+                if len(values) == width:
+                    yield layout.row(where, values, size)
+                else:
+                    # It can have as many as another layout, and secrets in the wrong places.
+                    problem = f"it has {len(values)} columns instead of {width}: it was cut"
+                    yield SourceRow(where, None, problem, size)
                 size = 0
+
+    def _usual_width(self) -> int:
+        """Return the number of columns that most lines have, of those that an SDK's file can."""
+        with self._path.open("rb") as file:
+            widths = Counter(line.count(b",") + 1 for line in file)
+        return max(BY_WIDTH, key=lambda width: widths[width])
 
 
 def _values(line: bytes) -> list[str]:
     # What is not UTF-8 becomes text that no token may hold.
     text = line.removeprefix(BOM_UTF8).decode("utf-8", "surrogateescape")
     return next(csv.reader([text.rstrip("\r\n")]), [])
-
-
-def _row(where: str, values: list[str], header: Layout | None, size: int) -> SourceRow:
-    layout = header or BY_WIDTH.get(len(values))
-    if layout is None:
-        problem = f"it has {len(values)} columns, which no SDK's file has"
-        return SourceRow(where, None, problem, size)
-    return layout.row(where, values, size)
 
 
 def filestore_lines(

@@ -1,7 +1,7 @@
 """Imports tokens from a source: what is stored already, and newer, is not undone."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, Literal, Protocol
 
@@ -91,47 +91,59 @@ class Importer:
         self._on_progress = on_progress
 
     def run(self, source: Source) -> Report:
-        """Import all rows, a batch in each transaction; doing it again doubles nothing.
+        """Import all rows; doing it again doubles nothing.
+
+        Each batch is a transaction, or all of them are one if nothing shall be imported when
+        anything is stored already.
 
         Raises:
-            ImportConflictError: A token is stored already, and that shall be an error. The batches
-                before it are stored.
+            ImportConflictError: A token is stored already, and that shall be an error; nothing was
+                imported.
             DatabaseError: The database failed; what was imported before stays.
         """
+        if self._on_conflict == "fail":
+            return self._database.write(
+                lambda session: self._add_up(self._import(session, b) for b in _batches(source))
+            )
+        return self._add_up(
+            self._database.write(lambda session: self._import(session, batch))  # noqa: B023 - called at once
+            for batch in _batches(source)
+        )
+
+    def _add_up(self, batches: Iterable["_Batch"]) -> Report:
         report = Report()
-        rows = iter(source)
-        while batch := list(islice(rows, BATCH_SIZE)):
-            done, left_out = self._database.write(lambda session: self._import(session, batch))
-            for where, why in left_out:
+        for batch in batches:
+            for where, why in batch.left_out:
                 self._on_left_out(where, why)
-            report.add(done)
-            self._on_progress(sum(row.size for row in batch))
+            report.add(batch.report)
+            self._on_progress(batch.size)
         return report
 
-    def _import(
-        self, session: Session, batch: Sequence[SourceRow]
-    ) -> tuple[Report, list[tuple[str, str]]]:
+    def _import(self, session: Session, rows: Sequence[SourceRow]) -> "_Batch":
         """Import a batch, from the beginning when the transaction has to be tried again."""
-        left_out = [(row.where, row.problem) for row in batch if row.token is None]
-        usable = [row for row in batch if row.token is not None]
-        tokens = [row.token for row in usable if row.token is not None]
+        done = _Batch(size=sum(row.size for row in rows))
+        done.left_out += [(row.where, row.problem) for row in rows if row.token is None]
+        done.report.left_out = len(done.left_out)
+        # Long names first: of those that end alike, the shorter may be cut.
+        usable = sorted(
+            ((row.token, row.where) for row in rows if row.token is not None),
+            key=lambda one: -len(one[0].user_name or ""),
+        )
         places = iter(usable)
-        report = Report()
 
         def put(changes: Changes, token: TokenRecord) -> None:
-            where = next(places).where
+            _, where = next(places)
             try:
                 outcome = self._put(changes, token, where)
             except (AmbiguousTokenError, _DamagedRowError) as error:
                 outcome = "left_out"
-                left_out.append((where, str(error)))
-            setattr(report, outcome, getattr(report, outcome) + 1)
+                done.left_out.append((where, str(error)))
+            setattr(done.report, outcome, getattr(done.report, outcome) + 1)
 
-        report.left_out = len(left_out)
-        self._tokens.save(session, tokens, "imported", put)
+        self._tokens.save(session, [token for token, _ in usable], "imported", put)
         if self._dry_run:
             session.rollback()
-        return report, left_out
+        return done
 
     def _put(self, changes: Changes, token: TokenRecord, where: str) -> str:
         """Save a token of the source, if it shall be; return what became of it."""
@@ -160,8 +172,23 @@ class Importer:
         return "updated"
 
 
+@dataclass(slots=True)
+class _Batch:
+    """What became of a batch."""
+
+    size: int
+    report: Report = field(default_factory=Report)
+    left_out: list[tuple[str, str]] = field(default_factory=list)
+
+
 class _DamagedRowError(Exception):
     """A row looks whole and is not."""
+
+
+def _batches(source: Source) -> Iterator[list[SourceRow]]:
+    rows = iter(source)
+    while batch := list(islice(rows, BATCH_SIZE)):
+        yield batch
 
 
 def _refuse_cut_name(rows: Sequence[TokenRecord], token: TokenRecord) -> None:

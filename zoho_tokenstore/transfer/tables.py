@@ -13,7 +13,6 @@ from sqlalchemy import (
     Select,
     TableClause,
     column,
-    create_engine,
     func,
     inspect,
     select,
@@ -24,9 +23,11 @@ from sqlalchemy.pool import NullPool
 
 from zoho_tokenstore import sqlite
 from zoho_tokenstore.backends import timeouts_of
+from zoho_tokenstore.engines import checked_engine
 from zoho_tokenstore.errors import SourceError
 from zoho_tokenstore.faults import describe, translate
 from zoho_tokenstore.models import DEFAULT_TABLE
+from zoho_tokenstore.tls import warn_if_unencrypted
 from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of
 from zoho_tokenstore.urls import resolve
 
@@ -71,9 +72,8 @@ class TableSource:
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        engine = _engine(self._url)
         try:
-            with engine.connect() as connection:
+            with _engine(self._url).connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise translate(error, self._url) from error
@@ -96,8 +96,14 @@ def read_only(url: URL) -> URL:
 
 
 def _engine(url: URL) -> Engine:
-    options = {} if url.get_backend_name() == "sqlite" else timeouts_of(url)
-    return create_engine(url, poolclass=NullPool, connect_args=options, hide_parameters=True)
+    timeouts = timeouts_of(url)
+    if url.get_driver_name() == "psycopg":
+        # It is ours there, and not the driver's; a long read may take its time.
+        timeouts.pop("read_timeout")
+        url = url.difference_update_query(["read_timeout"])
+    engine = checked_engine(url, poolclass=NullPool, connect_args=timeouts, hide_parameters=True)
+    warn_if_unencrypted(engine)
+    return engine
 
 
 def _find(
