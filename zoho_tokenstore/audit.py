@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -42,6 +43,9 @@ login that was nobody's becomes a user's."""
 PAGE_SIZE: Final = 4_000
 """Entries that are read, or trimmed, at once."""
 
+MOST: Final = 0xFF
+"""The last number within a millisecond."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -73,7 +77,7 @@ class AuditLog:
         """
         if not (self.enabled and rows):
             return
-        head, common = _entry_head(), _common(event)
+        head, common = entry_ids.next(), _common(event)
         entries = [
             common
             | {
@@ -94,7 +98,7 @@ class AuditLog:
         c = self._tokens.c
         digest = func.coalesce(c.access_digest, c.refresh_digest, c.grant_digest)
         values = {
-            "entry_id": literal(_entry_head()) + func.substr(c.id_digest, 1, 24),
+            "entry_id": literal(entry_ids.next()) + func.substr(c.id_digest, 1, 24),
             **{name: literal(value) for name, value in _common(event).items()},
             "token_id": c.id,
             "user_name": c.user_name,
@@ -143,12 +147,29 @@ class AuditLog:
     @staticmethod
     def moment(at: datetime) -> str:
         """Return what the ids of all entries since a time are greater than."""
-        return f"{(at - EPOCH) // timedelta(milliseconds=1):012x}"
+        return f"{max((at - EPOCH) // timedelta(milliseconds=1), 0):012x}"
 
 
-def _entry_head() -> str:
-    """Return the beginning of a new entry's id: the time, and what makes it one of its kind."""
-    return f"{int(time.time() * 1000):012x}{token_hex(6)}"
+class EntryIds:
+    """Makes the beginnings of entries' ids, those of one process in its order."""
+
+    def __init__(self) -> None:
+        """Begin at any time."""
+        self._lock = threading.Lock()
+        self._last = (0, 0)
+
+    def next(self) -> str:
+        """Return the time in milliseconds, the number within it, and what no other process has."""
+        with self._lock:
+            now = (int(time.time() * 1000), 0)
+            if now <= self._last:  # in the same millisecond, or the clock was put back
+                milliseconds, number = self._last
+                now = (milliseconds, number + 1) if number < MOST else (milliseconds + 1, 0)
+            self._last = now
+        return f"{now[0]:012x}{now[1]:02x}{token_hex(5)}"
+
+
+entry_ids: Final = EntryIds()
 
 
 def _common(event: Event) -> dict[str, Any]:

@@ -11,6 +11,10 @@ from zoho_tokenstore.events import RefreshEvent
 
 __all__ = ["RefreshPolicy", "TokenPolicy"]
 
+SHORTEST: Final = 1e-6
+LONGEST: Final = 365_000 * 86_400.0
+"""Seconds that a token may live: what a ``timedelta`` holds, and the calendar can go back by."""
+
 NUMBERS: Final = ("early", "lease", "wait", "http_timeout", "budget", "budget_window", "cooldown")
 
 
@@ -85,10 +89,10 @@ class TokenPolicy:
                 value = value.total_seconds()
             if value is None:
                 continue
-            if not _is_positive(value):
+            if not _is_positive(value) or not SHORTEST <= value <= LONGEST:
                 raise ConfigurationError(
-                    f"TokenPolicy({field.name}=…) must be a positive time, a timedelta or seconds, "
-                    f"not {value!r}"
+                    f"TokenPolicy({field.name}=…) must be a positive time below a thousand years, "
+                    f"a timedelta or seconds, not {value!r}"
                 )
             object.__setattr__(self, field.name, timedelta(seconds=value))
 

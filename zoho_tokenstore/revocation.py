@@ -46,30 +46,38 @@ def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
     if secret is None:
         raise RevocationError("there is neither a refresh token nor an access token to revoke")
     endpoint = f"{accounts_url or _token_endpoint(token.api_domain)}/revoke"
+    host = _host_of(endpoint)
+    if not host:
+        raise RevocationError(f"{endpoint!r} is no URL that Zoho can be asked at")
     request = Request(endpoint, urlencode({"token": secret}).encode())  # noqa: S310 - https, or what the operator says
-    secret, token = (
-        "",
-        TokenRecord(),
-    )  # whatever shows a traceback's local variables would show them
+    # Whatever shows a traceback's local variables would show them.
+    secret, token = "", TokenRecord()
     try:
         with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - as above
             said = json.load(answer)
     except HTTPError as error:
         reason = f"Zoho answered with HTTP status {error.code}"
     except (OSError, HTTPException, ValueError) as error:
-        reason = f"Zoho cannot be asked at {urlsplit(endpoint).netloc} ({type(error).__name__})"
+        reason = f"Zoho cannot be asked at {host} ({type(error).__name__})"
     else:
         if isinstance(said, dict) and said.get("status") == "success":
             return
         code = said.get("error") if isinstance(said, dict) else None
         reason = f"Zoho answered: {code or 'something unknown'}"
-    request.data = None
     raise RevocationError(reason)
 
 
+def _host_of(url: str) -> str:
+    """Return the host of an HTTP URL, nothing if it is none."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+
+
 def _token_endpoint(api_domain: str | None) -> str:
-    host = urlsplit(api_domain or "").hostname or ""
-    _, _, domain = host.partition(".")
+    _, _, domain = _host_of(api_domain or "").partition(".")
     if domain not in ACCOUNTS:
         raise RevocationError(
             f"nobody knows the accounts server of the data centre {api_domain!r}: pass "

@@ -97,8 +97,9 @@ def test_a_missing_table_is_bad_and_is_not_made(url, doctor):
     for _ in range(2):
         status, found = doctor(url)
         assert status == 1
-        assert found["table"][0] == "fail"
-        assert "zoho-tokenstore upgrade" in found["table"][1]
+        verdict, words = list(found.values())[-1]
+        assert verdict == "fail"
+        assert "zoho-tokenstore upgrade" in words
 
 
 def test_a_database_that_cannot_be_reached_is_bad(doctor):
@@ -144,3 +145,37 @@ def test_a_clock_that_is_wrong_is_a_warning(sqlite_url, doctor, monkeypatch):
     status, found = doctor(sqlite_url, KEY)
     assert (status, found["clock"][0]) == (0, "warn")
     assert "+600 s" in found["clock"][1]
+
+
+def test_the_database_is_asked_for_what_a_worker_needs(url, doctor):
+    with opened(url, KEY) as store:
+        store.save_token(login("alice"))
+    _, found = doctor(url, KEY)
+    assert "driver" in found["database"][1]
+    assert " ms" in found["round trip"][1]
+    assert "Pool size" in found["pool"][1]
+    assert found["permissions"] == ("ok", "may read and write")
+    assert found.get("journal", ("ok", "wal")) == ("ok", "wal")
+
+
+def test_a_file_that_may_not_be_written_fails(sqlite_url, doctor):
+    with opened(sqlite_url, KEY) as store:
+        store.save_token(login("alice"))
+    path = sqlite_url.removeprefix("sqlite:///")
+    status, found = doctor(f"sqlite:///file:{path}?mode=ro&uri=true", KEY)
+    assert (status, found["permissions"][0]) == (1, "fail")
+    assert "grant this user SELECT, INSERT, UPDATE and DELETE" in found["permissions"][1]
+
+
+def test_more_refresh_tokens_of_one_user_than_fifteen_are_a_warning(url, doctor):
+    with opened(url, KEY) as store:
+        many = [
+            login("alice", client_id=f"1000.{n}", refresh_token=f"1000.{n}", access_token=f"a{n}")
+            for n in range(16)
+        ]
+        store.save_tokens(many[:15])
+        assert doctor(url, KEY)[1]["users"][0] == "ok"
+        store.save_tokens(many)
+    status, found = doctor(url, KEY)
+    assert (status, found["users"][0]) == (0, "warn")
+    assert "alice has 16" in found["users"][1]

@@ -1,7 +1,6 @@
 """``zoho-tokenstore audit``: what happened to stored tokens."""
 
 import json
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -11,7 +10,7 @@ from rich.table import Table
 from sqlalchemy import Row
 
 from zoho_tokenstore.audit import Event
-from zoho_tokenstore.cli.console import data
+from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table, span
 from zoho_tokenstore.config import Settings
 
@@ -51,12 +50,12 @@ def audit(
         for entry in _entries(opened, begin, wanted):
             if as_json:
                 data.print(json.dumps(entry))
-            elif sys.stdout.isatty():
+            elif data.is_terminal:
                 table.add_row(*("" if v is None else str(v) for v in entry.values()))
             else:
-                data.print("\t".join("" if v is None else str(v) for v in entry.values()))
+                print_values(entry.values())
     if table.row_count:
-        data.print(table)
+        print_table(table)
 
 
 def _entries(

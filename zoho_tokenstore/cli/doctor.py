@@ -12,7 +12,7 @@ from rich.table import Table
 from sqlalchemy import func, select
 
 from zoho_tokenstore import migrate
-from zoho_tokenstore.cli.console import data
+from zoho_tokenstore.cli.console import data, print_table
 from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened
 from zoho_tokenstore.clock import epoch_milliseconds
 from zoho_tokenstore.config import Settings
@@ -66,12 +66,12 @@ def register(app: typer.Typer) -> None:
 @on_table
 def doctor(settings: Settings, *, as_json: Json = False) -> None:
     """Look at the SDK, the database, the table, the encryption and every stored token."""
-    with opened(settings) as database:
+    with opened(settings, create=False) as database:
         findings = list(_examine(OpenedTable(database, settings)))
     if as_json:
         data.print(json.dumps([asdict(finding) for finding in findings]))
     else:
-        data.print(_report(findings))
+        print_table(_report(findings))
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
 

@@ -68,6 +68,7 @@ KeysFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
+LONGEST: Final = timedelta(days=365_000)
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
@@ -133,7 +134,10 @@ def span(text: str | None, option: str) -> timedelta | None:
         raise ConfigurationError(
             f"{option} must be a number and a unit, such as 30d: s, m, h, d or w, not {text!r}"
         )
-    return timedelta(**{UNITS[found[2]]: int(found[1])})
+    long = timedelta(**{UNITS[found[2]]: int(found[1])})
+    if long > LONGEST:
+        raise ConfigurationError(f"{option} must be shorter than a thousand years, not {text!r}")
+    return long
 
 
 def confirm(what: str, *, yes: bool) -> None:
@@ -206,9 +210,9 @@ class OpenedTable:
 
 
 @contextmanager
-def opened(settings: Settings) -> Iterator[Database]:
-    """Open the database, and close it at the end."""
-    database = Database(settings.url)
+def opened(settings: Settings, *, create: bool = True) -> Iterator[Database]:
+    """Open the database, and close it at the end; a missing file may be created or not."""
+    database = Database(settings.url, create=create)
     try:
         yield database
     finally:
@@ -222,7 +226,7 @@ def opened_table(settings: Settings) -> Iterator[OpenedTable]:
     Raises:
         SchemaError: It has not; the error names the command that helps.
     """
-    with opened(settings) as database:
+    with opened(settings, create=False) as database:
         database.autocommit(
             lambda session: settings.token_schema.ready(session.connection(), create=False)
         )

@@ -1,20 +1,20 @@
 """The commands that look at stored tokens: list, show, stats."""
 
 import json
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 from sqlalchemy import select
 
 from zoho_tokenstore.audit import AuditLog
-from zoho_tokenstore.cli.console import data
+from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table
 from zoho_tokenstore.config import Settings
+from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import UnknownIdError
 from zoho_tokenstore.logins import needs_login, refused_logins
 from zoho_tokenstore.scan import every_token
@@ -75,8 +75,8 @@ def list_tokens(
     rows += [{"id": token_id, "error": error} for token_id, error in unreadable.items()]
     if as_json:
         data.print(json.dumps(rows))
-    elif sys.stdout.isatty():
-        data.print(_table(rows))
+    elif data.is_terminal:
+        print_table(_table(rows))
     else:
         _print_lines(rows)
     if unreadable:
@@ -102,11 +102,9 @@ def show(
     if as_json:
         data.print(json.dumps(shown))
         return
-    table = Table("field", "value", show_header=False)
     for name in (*FIELDS, "expires", *times, "needs_login"):
         if name in shown and name != "expiry":
-            table.add_row(name.replace("_", " "), str(shown[name]))
-    data.print(table)
+            data.print(f"{name.replace('_', ' ')}: {shown[name]}")
 
 
 @on_table
@@ -166,14 +164,14 @@ def _shown(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[st
 def _times(opened: OpenedTable, token_id: str) -> dict[str, str]:
     c = opened.table.c
     names = ("created_at", "login_at", "updated_at", "used_at")
-    found = select(*(c[name] for name in names)).where(c.id == token_id)
+    found = select(*(c[name] for name in names)).where(c.id_digest == digest("id", token_id))
     row = opened.database.autocommit(lambda session: session.execute(found).first())
     times = zip(names, row or (), strict=False)
     return {name: f"{at:%Y-%m-%d %H:%M:%SZ}" for name, at in times if at}
 
 
 def _table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(*(name.replace("_", " ") for name in COLUMNS))
+    table = Table(Column("id", no_wrap=True), *(name.replace("_", " ") for name in COLUMNS[1:]))
     for row in rows:
         if "error" in row:
             table.add_row(row["id"], row["error"], style="red")
@@ -187,8 +185,7 @@ def _table(rows: list[dict[str, Any]]) -> Table:
 def _print_lines(rows: list[dict[str, Any]]) -> None:
     """Print a line for each token, its values separated by tabs, as other programs want them."""
     for row in rows:
-        values = [row["id"], row["error"]] if "error" in row else map(row.get, COLUMNS)
-        data.print("\t".join("" if value is None else str(value) for value in values))
+        print_values([row["id"], row["error"]] if "error" in row else map(row.get, COLUMNS))
 
 
 def _now() -> int:
