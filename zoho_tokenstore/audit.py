@@ -106,7 +106,7 @@ class AuditLog:
             "credential": func.substr(digest, 1, CREDENTIAL_LENGTH),
         }
         entries = select(*values.values()).where(condition)
-        session.connection().execute(insert(self._table).from_select(list(values), entries))
+        session.execute(insert(self._table).from_select(list(values), entries))
 
     def page(self, session: Session, after: str) -> Sequence[Row[Any]]:
         """Return the next entries, in their order.

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore import sqlite
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.errors import DatabaseError, ReadOnlyDatabaseError
+from zoho_tokenstore.models import audit_table
 from zoho_tokenstore.schema import TokenSchema
 
 __all__ = ["check_permissions", "file_mode", "journal_mode"]
@@ -35,23 +36,27 @@ def journal_mode(database: Database) -> str | None:
 def check_permissions(database: Database, schema: TokenSchema) -> None:
     """Make sure that every table may be written, by statements that concern no row.
 
+    To the audit it must be possible to append; the application needs nothing more there.
+
     Raises:
         ReadOnlyDatabaseError: One may not; the error says which, and how to allow it.
         DatabaseUnavailableError: The database cannot be reached.
     """
+    audit = audit_table(schema.table)
     for table in schema.tables:
         try:
-            database.write(lambda session: _touch(session, table))  # noqa: B023 - called at once
+            database.write(lambda session: _touch(session, table, audit))  # noqa: B023 - called at once
         except DatabaseError as error:
             if type(error) not in (DatabaseError, ReadOnlyDatabaseError):
                 raise
             raise ReadOnlyDatabaseError(
                 f"the table {table.name} may not be written ({error}): grant this user SELECT, "
-                f"INSERT, UPDATE and DELETE on {', '.join(each.name for each in schema.tables)}"
+                f"INSERT, UPDATE and DELETE on {', '.join(each.name for each in schema.tables)} "
+                f"(on {audit.name} the first two suffice)"
             ) from error
 
 
-def _touch(session: Session, table: Table) -> None:
+def _touch(session: Session, table: Table, audit: Table) -> None:
     (key,) = table.primary_key
     nothing = select(table).where(false())
     statements: tuple[Executable, ...] = (
@@ -59,5 +64,5 @@ def _touch(session: Session, table: Table) -> None:
         update(table).where(false()).values({key.name: key}),
         delete(table).where(false()),
     )
-    for statement in statements:
+    for statement in statements[:1] if table is audit else statements:
         session.execute(statement)

@@ -190,5 +190,5 @@ def test_mysql_needs_no_more_than_the_documented_permissions(mysql):
 def documented_grants(page):
     text = (DOCS / "how-to" / f"{page}.md").read_text()
     grants = re.findall(r"^GRANT .*;$", text, flags=re.MULTILINE)
-    assert len(grants) == 4
+    assert len(grants) == 5
     return [grant.rstrip(";") for grant in grants]
