@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property, wraps
-from typing import Annotated, Concatenate, Final, ParamSpec
+from typing import Annotated, Concatenate, Final, ParamSpec, cast
 
 import typer
 from sqlalchemy import ColumnElement, Table
@@ -74,50 +74,31 @@ UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": 
 
 def on_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
     """Give a command the options that name a token table, and pass it the settings they make."""
-
-    def options(
-        *,
-        url: Url = None,
-        table: TableName = None,
-        schema: SchemaName = None,
-        keys_file: KeysFile = None,
-    ) -> Settings:
-        said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
-        return Settings.from_env(overrides=said)
-
-    return _with_settings(command, options)
+    return _with_settings(command, TableName)
 
 
 def into_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
     """Do the same for a command whose ``--table`` is that of its source."""
-
-    def options(
-        *,
-        url: Url = None,
-        table: IntoTableName = None,
-        schema: SchemaName = None,
-        keys_file: KeysFile = None,
-    ) -> Settings:
-        said = {"url": url, "table": table, "schema": schema, "keys_file": keys_file}
-        return Settings.from_env(overrides=said)
-
-    return _with_settings(command, options)
+    return _with_settings(command, IntoTableName)
 
 
 def _with_settings(
-    command: Callable[Concatenate[Settings, P], None], options: Callable[..., Settings]
+    command: Callable[Concatenate[Settings, P], None], table: object
 ) -> Callable[..., None]:
-    """Return the command with the parameters of ``options`` instead of the settings."""
-    common = inspect.signature(options).parameters
+    options = {"url": Url, "table": table, "schema": SchemaName, "keys_file": KeysFile}
 
     @wraps(command)
     def run(*given: P.args, **named: P.kwargs) -> None:
-        settings = options(**{name: named.pop(name) for name in common})
-        command(settings, *given, **named)
+        said = {name: cast("str | None", named.pop(name)) for name in options}
+        command(Settings.from_env(overrides=said), *given, **named)
 
     own = list(inspect.signature(command).parameters.values())[1:]
+    common = (
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        for name, option in options.items()
+    )
     # What Typer goes by.
-    vars(run)["__signature__"] = inspect.Signature([*own, *common.values()])
+    vars(run)["__signature__"] = inspect.Signature([*own, *common])
     return run
 
 
