@@ -40,7 +40,6 @@ class Batches:
 
     def __init__(self, table: Table, backend: str, vault: Vault, audit: AuditLog) -> None:
         """Build the statements once."""
-        self._table = table
         self._vault = vault
         self._audit = audit
         key = table.c.id_digest
