@@ -7,16 +7,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
 import pytest
 from rich.traceback import Traceback
+from sqlalchemy import Engine, create_engine, delete, inspect
 
 import sdks
 from sdks import SDK, SETTERS, SDKException
-from zoho_tokenstore import Keyring, RefreshPolicy, SQLAlchemyTokenStore
+from zoho_tokenstore import Keyring, OAuthTokenRow, RefreshPolicy, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.token import FIELDS, SECRET_FIELDS, TokenRecord
@@ -249,6 +251,36 @@ class Writers:
                 continue
             self.acknowledged.append((f"user {name}.{number}", token.get_id()))
             number += 1
+
+
+@cache
+def engine_of(url: str) -> Engine:
+    """Return an engine of the tests' own, to look and to change things without a store."""
+    return create_engine(url)
+
+
+def execute(url: str, statement: Any) -> Sequence[Any]:
+    """Execute a statement of SQLAlchemy Core in a transaction; return its rows, if it has any."""
+    with engine_of(url).begin() as connection:
+        result = connection.execute(statement)
+        return result.all() if result.returns_rows else []
+
+
+@contextmanager
+def emptied(url: str) -> Iterator[str]:
+    """Empty our tables in a database that tests use after one another, before and after."""
+
+    def empty() -> None:
+        tokens = OAuthTokenRow.__table__
+        with engine_of(url).begin() as connection:
+            if inspect(connection).has_table(tokens.name):
+                for table in tokens.metadata.tables.values():
+                    connection.execute(delete(table))
+
+    empty()
+    yield url
+    empty()
+    engine_of(url).dispose()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -7,13 +7,23 @@ import socket
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
 import pytest
-from sqlalchemy import create_engine, delete, func, inspect, select, update
+from sqlalchemy import func, select, update
 
 from sdks import SETTERS, SDKException
-from support import KEY, LOGIN, known, login, make_token, sdk_error, stored
+from support import (
+    KEY,
+    LOGIN,
+    emptied,
+    engine_of,
+    execute,
+    known,
+    login,
+    make_token,
+    sdk_error,
+    stored,
+)
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
 from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.cli import main
@@ -44,24 +54,6 @@ def opened(url, keys="", **options):
     return SQLAlchemyTokenStore(url, keyring=keyring, **options)
 
 
-@cache
-def engine_of(url):
-    return create_engine(url)
-
-
-def execute(url, statement):
-    with engine_of(url).begin() as connection:
-        result = connection.execute(statement)
-        return result.all() if result.returns_rows else []
-
-
-def empty(url):
-    with engine_of(url).begin() as connection:
-        if inspect(connection).has_table(TABLE.name):
-            for table in TABLE.metadata.tables.values():
-                connection.execute(delete(table))
-
-
 def noted(url):
     return execute(url, select(AUDIT).order_by(AUDIT.c.entry_id))
 
@@ -79,11 +71,8 @@ def one(url, event, user):
 @pytest.fixture
 def url(request, shared_database, sqlite_url):
     """A database of each kind that tests use after one another, empty."""
-    url = sqlite_url if request.param == "sqlite" else shared_database(request.param)
-    empty(url)
-    yield url
-    empty(url)
-    engine_of(url).dispose()
+    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
+        yield it
 
 
 @pytest.fixture(params=["", KEY], ids=["readable", "encrypted"])

@@ -9,17 +9,16 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.parse import parse_qs
 
 import pytest
-from sqlalchemy import create_engine, delete, inspect, select, update
+from sqlalchemy import select, update
 
 import sdks
-from support import KEY, LOGIN, known, login, make_token, shown, stored
+from support import KEY, LOGIN, emptied, execute, known, login, make_token, shown, stored
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, revocation
 from zoho_tokenstore.cli import main
 from zoho_tokenstore.errors import RevocationError
@@ -42,32 +41,11 @@ COMMANDS = {
 }
 
 
-@cache
-def engine_of(url):
-    return create_engine(url)
-
-
-def execute(url, statement):
-    with engine_of(url).begin() as connection:
-        result = connection.execute(statement)
-        return result.all() if result.returns_rows else []
-
-
-def empty(url):
-    with engine_of(url).begin() as connection:
-        if inspect(connection).has_table(TABLE.name):
-            for table in TABLE.metadata.tables.values():
-                connection.execute(delete(table))
-
-
 @pytest.fixture
 def url(request, shared_database, sqlite_url):
     """A database of each kind that tests use after one another, empty."""
-    url = sqlite_url if request.param == "sqlite" else shared_database(request.param)
-    empty(url)
-    yield url
-    empty(url)
-    engine_of(url).dispose()
+    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
+        yield it
 
 
 @pytest.fixture

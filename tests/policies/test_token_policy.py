@@ -3,13 +3,12 @@
 import math
 import time
 from datetime import UTC, datetime, timedelta
-from functools import cache
 
 import pytest
-from sqlalchemy import Engine, create_engine, delete, event, insert, inspect, select, update
+from sqlalchemy import Engine, event, insert, select, update
 
 from sdks import SETTERS
-from support import KEY, known, login, make_token, record, stored
+from support import KEY, emptied, execute, known, login, make_token, record, stored
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
 from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import ConfigurationError
@@ -22,32 +21,11 @@ MAX_AGE = TokenPolicy(max_age=DAY)
 MAX_IDLE = TokenPolicy(max_idle=DAY)
 
 
-@cache
-def engine_of(url):
-    return create_engine(url)
-
-
-def execute(url, statement):
-    with engine_of(url).begin() as connection:
-        result = connection.execute(statement)
-        return result.all() if result.returns_rows else []
-
-
-def empty(url):
-    with engine_of(url).begin() as connection:
-        if inspect(connection).has_table(TABLE.name):
-            for table in TABLE.metadata.tables.values():
-                connection.execute(delete(table))
-
-
 @pytest.fixture
 def url(request, shared_database, sqlite_url):
     """A database of each kind that tests use after one another, empty."""
-    url = sqlite_url if request.param == "sqlite" else shared_database(request.param)
-    empty(url)
-    yield url
-    empty(url)
-    engine_of(url).dispose()
+    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
+        yield it
 
 
 def opened(url, policy=None, keys=""):
