@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from secrets import token_hex
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
     ColumnElement,
@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from zoho_tokenstore.models import CREDENTIAL_LENGTH, audit_table
 
-__all__ = ["EVENTS", "AuditLog", "Event"]
+__all__ = ["AuditLog", "Event"]
 
 Event = Literal[
     "created",
@@ -36,7 +36,6 @@ Event = Literal[
     "policy-expired",
     "key-rotated",
 ]
-EVENTS: Final[tuple[Event, ...]] = get_args(Event)
 """What can happen to a token: a save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a
 login that was nobody's becomes a user's."""
 
@@ -158,6 +157,10 @@ class EntryIds:
         self._lock = threading.Lock()
         self._last = (0, 0)
 
+    def renew_lock(self) -> None:
+        """Replace the lock: in the child of a fork, who holds it may not be there to let it go."""
+        self._lock = threading.Lock()
+
     def next(self) -> str:
         """Return the time in milliseconds, the number within it, and what no other process has."""
         with self._lock:
@@ -170,6 +173,9 @@ class EntryIds:
 
 
 entry_ids: Final = EntryIds()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=entry_ids.renew_lock)
 
 
 def _common(event: Event) -> dict[str, Any]:

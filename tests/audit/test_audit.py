@@ -3,6 +3,7 @@
 import csv
 import os
 import re
+import signal
 import socket
 import time
 from collections import Counter
@@ -25,7 +26,7 @@ from support import (
     stored,
 )
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
-from zoho_tokenstore.audit import AuditLog
+from zoho_tokenstore.audit import AuditLog, entry_ids
 from zoho_tokenstore.cli import main
 from zoho_tokenstore.database import Database
 from zoho_tokenstore.digests import digest
@@ -352,3 +353,14 @@ def test_entries_of_one_moment_are_in_the_order_of_what_the_process_did(monkeypa
             store.save_token(login(user))
         entries = store._database.autocommit(lambda session: store._audit.page(session, ""))
     assert [entry.user_name for entry in entries] == users
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+def test_a_fork_in_the_middle_of_another_threads_save_can_save():
+    with entry_ids._lock:  # as another thread would hold it
+        child = os.fork()
+        if not child:
+            signal.alarm(10)  # ends the child if it has to wait for that thread
+            entry_ids.next()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
