@@ -21,7 +21,8 @@ class Backend:
         on_connect: Statements that prepare a new connection of our own for ``begin_write``.
         isolate: The same on a connection of the caller's, for its next transaction only.
         begin_write: Statements that begin a transaction whose effect is as if it ran alone. What
-            it cannot have alone ends in one of the faults that are retried.
+            it cannot have alone ends in one of the faults that are retried. If we know nothing of a
+            database, as the standard has it: one that does not understand it says so.
         isolates_statements: Whether a statement in autocommit is such a transaction by itself, on a
             connection of our own.
         begin_migration: Statements that begin a migration.
@@ -32,7 +33,7 @@ class Backend:
     extra: str | None = None
     on_connect: tuple[str, ...] = ()
     isolate: tuple[str, ...] = ()
-    begin_write: tuple[str, ...] = ()
+    begin_write: tuple[str, ...] = ("START TRANSACTION ISOLATION LEVEL SERIALIZABLE",)
     isolates_statements: bool = False
     begin_migration: tuple[str, ...] = ()
     lock: str | None = None

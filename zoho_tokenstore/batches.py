@@ -1,6 +1,6 @@
 """Many tokens saved at once: what is concerned is read, worked out, and the difference written."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -42,7 +42,7 @@ class Batches:
         """Build the statements once."""
         self._vault = vault
         self._audit = audit
-        key = table.c.id_digest
+        self._key = key = table.c.id_digest
         self._related = select(*(table.c[name] for name in vault.columns)).where(
             or_(*(one_of(table.c[name], backend) for name in DIGEST_COLUMNS.values()))
         )
@@ -105,8 +105,7 @@ class Batches:
     ) -> None:
         now = datetime.now(UTC)
         if changes.deleted:
-            absorbed = [changes.stored[key] for key in changes.deleted]
-            self._audit.note(session, "claimed", [self._values(row, digest) for row in absorbed])
+            self._note(session, "claimed", changes.deleted)
             session.execute(self._delete, [_row_digest(key) for key in changes.deleted])
         moving = changes.moving()
         if len(moving) > 1:
@@ -118,7 +117,7 @@ class Batches:
             times = {"created_at": now, "updated_at": now}
             rows = [self._values(row, digest) | times for row in changes.inserted.values()]
             session.execute(self._insert, rows)
-            self._audit.note(session, event or "created", rows)
+            self._note(session, event or "created", changes.inserted)
 
     def _write_updated(
         self,
@@ -129,16 +128,20 @@ class Batches:
         event: Event | None,
     ) -> None:
         parameters = []
-        noted: dict[Event, list[dict[str, Any]]] = {}
+        noted: dict[Event, list[str]] = {}
         for key, row in changes.updated.items():
             stored, after = changes.stored[key], self._values(row, digest)
             times = {"new_updated_at": now, "new_login_at": _login_at(stored, row, now)}
             parameters.append(self._new_values(stored, after, digest) | times)
             claimed = stored.user_name is None and row.user_name is not None
-            noted.setdefault(event or ("claimed" if claimed else "refreshed"), []).append(after)
+            noted.setdefault(event or ("claimed" if claimed else "refreshed"), []).append(key)
         session.execute(self._update, parameters)
-        for what, rows in noted.items():
-            self._audit.note(session, what, rows)
+        for what, keys in noted.items():
+            self._note(session, what, keys)
+
+    def _note(self, session: Session, event: Event, keys: Iterable[str]) -> None:
+        condition = self._key.in_([digest("id", key) for key in keys])
+        self._audit.note_stored(session, event, condition)
 
     def _new_values(
         self, stored: TokenRecord, after: dict[str, Any], digest: Digest

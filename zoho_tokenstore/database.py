@@ -61,19 +61,20 @@ class Database:
         Raises:
             DatabaseError: The database failed.
         """
-        session = self._sessions.get()
+        sessions = self._sessions  # there are others when somebody closes these
+        session = sessions.begin_call()
         try:
             result = retrying(lambda: self._attempt(session, work))
         except BaseException as error:
-            self._sessions.give_back()
+            sessions.fail_call()
             if isinstance(error, SQLAlchemyError):
                 raise translate(error, self.url) from error
             raise
-        self._sessions.end_call()
+        sessions.end_call()
         return result
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """Run ``work`` in a session and commit it, all or nothing.
+        """Run ``work`` in this thread's session as one transaction: all of it or nothing.
 
         Its effect is as if nobody else had written meanwhile; when somebody has, or when the
         connection breaks, it runs again. So it may run twice, and must have the effect of once.
@@ -82,16 +83,15 @@ class Database:
             DatabaseError: The database failed. Nothing was stored, unless the connection broke
                 while the commit was under way.
         """
+        return self.autocommit(lambda session: self._engines.transaction(session, work))
 
-        def attempt() -> T:
-            with Session(self._engines.writer) as session:
-                return self._attempt(session, work, commit=True)
+    def rehearse(self, work: Callable[[Session], T]) -> T:
+        """Run ``work`` as :meth:`write` does, and take back what it wrote.
 
-        self._sessions.give_back()  # this thread's own, so that it never has two
-        try:
-            return retrying(attempt)
-        except SQLAlchemyError as error:
-            raise translate(error, self.url) from error
+        Raises:
+            DatabaseError: As from :meth:`write`.
+        """
+        return self.autocommit(lambda session: self._engines.transaction(session, work, "ROLLBACK"))
 
     def write_one(self, work: Callable[[Session], T]) -> T:
         """Run ``work``, which writes with one statement, as :meth:`write` does.
@@ -137,14 +137,10 @@ class Database:
         """Name the database, without its password."""
         return describe(self.url)
 
-    def _attempt(
-        self, session: Session, work: Callable[[Session], T], *, commit: bool = False
-    ) -> T:
+    def _attempt(self, session: Session, work: Callable[[Session], T]) -> T:
         """Run ``work`` once; take a connection that turns out to be useless out of the pool."""
         try:
-            result = work(session)
-            if commit:
-                session.commit()
+            return work(session)
         except DBAPIError as error:
             if is_stale(error):
                 session.invalidate()
@@ -158,7 +154,6 @@ class Database:
             raise DatabaseUnavailableError(
                 f"the database driver failed: {type(error).__name__}"
             ) from error
-        return result
 
     def _make_engines(self) -> Engines:
         if self._callers is not None:

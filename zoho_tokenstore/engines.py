@@ -1,4 +1,4 @@
-"""The engines of one database: reads in autocommit, writes and migrations that begin by themselves.
+"""The engines of one database: one in autocommit, in which writes begin, and one for migrations.
 
 They share one pool. They are engines of our own also on the caller's pool, so that no listener and
 no setting of ours is seen elsewhere.
@@ -7,11 +7,12 @@ no setting of ours is seen elsewhere.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self, TypeVar
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from zoho_tokenstore import postgresql, sqlite
@@ -22,6 +23,8 @@ from zoho_tokenstore.urls import missing_driver
 
 __all__ = ["Engines", "checked_engine"]
 
+T = TypeVar("T")
+
 LOGGING_NAME: Final = "zoho_tokenstore"
 ROLLBACK_SKIPPED: Final = ("+pymysql", "+mysqldb")
 """Drivers that always ask the server to roll back, and know by themselves that it need not."""
@@ -31,17 +34,17 @@ UNFINISHED: Final = "zoho_tokenstore.unfinished"
 
 @dataclass(frozen=True, slots=True)
 class Engines:
-    """Three engines on one pool.
+    """Two engines on one pool.
 
     Attributes:
         autocommit: Each statement is a transaction.
-        writer: A transaction's effect is as if it had run alone, or it fails.
         migrator: A transaction may change the schema.
+        begin_write: Statements that begin a transaction in autocommit.
     """
 
     autocommit: Engine
-    writer: Engine
     migrator: Engine
+    begin_write: tuple[str, ...]
 
     @classmethod
     def of_url(cls, url: URL, *, create: bool) -> Self:
@@ -74,8 +77,8 @@ class Engines:
         event.listen(first, "reset", _roll_back_unfinished)
         return cls(
             _quiet(first),
-            _beginning(_quiet(second), backend.begin_write),
             _beginning(_quiet(second), backend.begin_migration),
+            backend.begin_write,
         )
 
     @classmethod
@@ -86,9 +89,38 @@ class Engines:
         autocommit = {"isolation_level": "AUTOCOMMIT"}
         return cls(
             _quiet(engine, **autocommit),
-            _beginning(_quiet(engine, **autocommit), backend.isolate + backend.begin_write),
             _beginning(_quiet(engine, **autocommit), backend.begin_migration),
+            backend.isolate + backend.begin_write,
         )
+
+    def transaction(
+        self,
+        session: Session,
+        work: Callable[[Session], T],
+        end: Literal["COMMIT", "ROLLBACK"] = "COMMIT",
+    ) -> T:
+        """Run ``work`` in a session of :attr:`autocommit` as one transaction.
+
+        The effect is as if it had run alone, or it fails and there is none. The session keeps its
+        connection: to change it for one that is not in autocommit costs as much as the work.
+
+        Args:
+            session: Where to work.
+            work: What to do.
+            end: How to end what does not fail.
+        """
+        connection = session.connection()
+        connection.info[UNFINISHED] = True
+        try:
+            for statement in self.begin_write:
+                connection.exec_driver_sql(statement)
+            result = work(session)
+            connection.exec_driver_sql(end)
+        except BaseException:
+            _roll_back(connection)
+            raise
+        connection.info.pop(UNFINISHED)
+        return result
 
 
 def checked_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as create_engine
@@ -134,6 +166,17 @@ def _beginning(engine: Engine, statements: tuple[str, ...]) -> Engine:
     event.listen(engine, "commit", end)
     event.listen(engine, "rollback", end)
     return engine
+
+
+def _roll_back(connection: Connection) -> None:
+    if connection.invalidated:
+        return
+    try:
+        connection.connection.rollback()
+    except Exception:  # noqa: BLE001 - as every driver says it: the connection is of no use
+        connection.invalidate()
+    else:
+        connection.info.pop(UNFINISHED)
 
 
 def _executing(statements: tuple[str, ...]) -> Callable[[DBAPIConnection, object], None]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Column,
@@ -31,6 +31,9 @@ from zoho_tokenstore.vault import Vault
 
 __all__ = ["TokenRepository"]
 
+CHANGING_WITHIN: Final = ("postgresql",)
+"""Databases where a statement can change one table with what it changes in another."""
+
 
 class TokenRepository:
     """The statements of one token table.
@@ -44,6 +47,7 @@ class TokenRepository:
 
     Attributes:
         vault: As given.
+        refreshes_at_once: Whether :meth:`refresh` is one statement, the audit's entry included.
     """
 
     def __init__(
@@ -79,7 +83,10 @@ class TokenRepository:
         served = self._select.add_columns(key).where(*retention.fresh)
         self._first_page = served.order_by(key).limit(PAGE_SIZE)
         self._next_page = self._first_page.where(key > bindparam("after"))
-        self._refresh = refreshing_update(table, key_table(table))
+        change = refreshing_update(table, key_table(table))
+        self._notes_within = self._audit.enabled and backend in CHANGING_WITHIN
+        self._refresh = self._audit.noting(change) if self._notes_within else change
+        self.refreshes_at_once = self._notes_within or not self._audit.enabled
         self._upsert = upsert(table, key_table(table), backend)
         self._upsert_returning = (
             None if self._upsert is None else self._upsert.returning(table.c.id, table.c.created_at)
@@ -147,10 +154,14 @@ class TokenRepository:
         values = self._values(token) | {"updated_at": datetime.now(UTC)}
         names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")
         parameters = {f"new_{name}": values[name] for name in names}
+        if self._notes_within:
+            entry = self._audit.entry("refreshed", values)
+            parameters |= {f"entry_{name}": value for name, value in entry.items()}
         updated = session.connection().execute(self._refresh, parameters)
         if not updated.rowcount:
             return None
-        self._audit.note(session, "refreshed", [values])
+        if not self._notes_within:
+            self._audit.note(session, "refreshed", values)
         return token.id
 
     def upsert(self, session: Session, token: TokenRecord) -> str | None:
@@ -175,7 +186,7 @@ class TokenRepository:
             return None
         key: str = saved.id
         is_new = saved.created_at == now
-        self._audit.note(session, "created" if is_new else "refreshed", [values | {"id": key}])
+        self._audit.note(session, "created" if is_new else "refreshed", values | {"id": key})
         return key
 
     def save(

@@ -208,7 +208,8 @@ class Rotator:
                 f"token {token_id!r} is the same login as another one: delete one of them",
                 token_id,
             ) from error
-        self._audit.note(session, "key-rotated", [one.values for one in unchanged])
+        rotated = self._table.c.id_digest.in_([one.row_digest for one in unchanged])
+        self._audit.note_stored(session, "key-rotated", rotated)
         return len(unchanged)
 
     def _read_again(self, session: Session, stale: list[Stale]) -> Sequence[Row[Any]]:

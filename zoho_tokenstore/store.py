@@ -188,16 +188,15 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         return self._database.write(lambda session: self._tokens.save(session, tokens))
 
     def _save_alone(self, token: TokenRecord) -> str | None:
-        """Save a token with one statement, which most are; return its id, or ``None``."""
-        if self._audit.enabled:
-            return self._database.write(
-                lambda session: (
-                    self._tokens.refresh(session, token) or self._tokens.upsert(session, token)
-                )
-            )
-        return self._database.autocommit(
-            lambda session: self._tokens.refresh(session, token)
-        ) or self._database.write_one(lambda session: self._tokens.upsert(session, token))
+        """Save a token without reading first, as most can be; return its id, or ``None``."""
+        refresh, upsert = self._tokens.refresh, self._tokens.upsert
+        if self._tokens.refreshes_at_once:
+            return self._database.autocommit(
+                lambda session: refresh(session, token)
+            ) or self._database.write_one(lambda session: upsert(session, token))
+        return self._database.write(
+            lambda session: refresh(session, token) or upsert(session, token)
+        )
 
     def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
         """Save a refreshed token, and settle its claim; see :class:`Turns`."""

@@ -1,13 +1,12 @@
 """A connection that goes back into the pool leaves nothing half done behind."""
 
-import gc
 import struct
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from support import login, stored
-from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore import SQLAlchemyTokenStore, engines
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
 
@@ -36,11 +35,13 @@ def test_a_transaction_that_raises_is_rolled_back(store):
     assert len(stored(store)) == 1
 
 
-def test_a_transaction_that_nobody_ends_is_rolled_back(store):
-    connection = store._database._engines.writer.connect()
-    delete_all(store, connection)
-    del connection
-    gc.collect()
+def test_a_transaction_whose_rollback_is_interrupted_is_rolled_back_later(store, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engines, "_roll_back", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        store._database.write(lambda session: (delete_all(store, session), interrupt()))
     assert len(stored(store)) == 1
     store.save_token(login("bob"))
 
@@ -58,7 +59,12 @@ def test_a_connection_to_a_server_that_became_useless_is_not_used_again(store, s
             if step == "statement":
                 fail()
             dialect = session.connection().dialect
-            monkeypatch.setattr(dialect, "do_commit", fail)
+            execute = dialect.do_execute
+
+            def fail_to_commit(cursor, statement, *arguments):
+                (fail if statement == "COMMIT" else execute)(cursor, statement, *arguments)
+
+            monkeypatch.setattr(dialect, "do_execute", fail_to_commit)
         else:
             monkeypatch.undo()
 

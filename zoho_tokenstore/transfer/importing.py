@@ -83,10 +83,9 @@ class Importer:
         on_progress: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Keep what it works with."""
-        self._database = database
         self._tokens = tokens
         self._on_conflict = on_conflict
-        self._dry_run = dry_run
+        self._transaction = database.rehearse if dry_run else database.write
         self._on_left_out = on_left_out
         self._on_progress = on_progress
 
@@ -102,11 +101,11 @@ class Importer:
             DatabaseError: The database failed; what was imported before stays.
         """
         if self._on_conflict == "fail":
-            return self._database.write(
+            return self._transaction(
                 lambda session: self._add_up(self._import(session, b) for b in _batches(source))
             )
         return self._add_up(
-            self._database.write(lambda session: self._import(session, batch))  # noqa: B023 - called at once
+            self._transaction(lambda session: self._import(session, batch))  # noqa: B023 - called at once
             for batch in _batches(source)
         )
 
@@ -141,8 +140,6 @@ class Importer:
             setattr(done.report, outcome, getattr(done.report, outcome) + 1)
 
         self._tokens.save(session, [token for token, _ in usable], "imported", put)
-        if self._dry_run:
-            session.rollback()
         return done
 
     def _put(self, changes: Changes, token: TokenRecord, where: str) -> str:
