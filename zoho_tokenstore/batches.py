@@ -1,6 +1,6 @@
 """Many tokens saved at once: what is concerned is read, worked out, and the difference written."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
@@ -105,8 +105,9 @@ class Batches:
     ) -> None:
         now = datetime.now(UTC)
         if changes.deleted:
-            self._note(session, "claimed", changes.deleted)
-            session.execute(self._delete, [_row_digest(key) for key in changes.deleted])
+            absorbed = [digest("id", key) for key in changes.deleted]
+            self._note(session, "claimed", absorbed)
+            session.execute(self._delete, [{"row_digest": row} for row in absorbed])
         moving = changes.moving()
         if len(moving) > 1:
             # One may move to where another still is, so all leave first.
@@ -117,7 +118,7 @@ class Batches:
             times = {"created_at": now, "updated_at": now}
             rows = [self._values(row, digest) | times for row in changes.inserted.values()]
             session.execute(self._insert, rows)
-            self._note(session, event or "created", changes.inserted)
+            self._note(session, event or "created", [row["id_digest"] for row in rows])
 
     def _write_updated(
         self,
@@ -134,14 +135,14 @@ class Batches:
             times = {"new_updated_at": now, "new_login_at": _login_at(stored, row, now)}
             parameters.append(self._new_values(stored, after, digest) | times)
             claimed = stored.user_name is None and row.user_name is not None
-            noted.setdefault(event or ("claimed" if claimed else "refreshed"), []).append(key)
+            what = event or ("claimed" if claimed else "refreshed")
+            noted.setdefault(what, []).append(after["id_digest"])
         session.execute(self._update, parameters)
-        for what, keys in noted.items():
-            self._note(session, what, keys)
+        for what, rows in noted.items():
+            self._note(session, what, rows)
 
-    def _note(self, session: Session, event: Event, keys: Iterable[str]) -> None:
-        condition = self._key.in_([digest("id", key) for key in keys])
-        self._audit.note_stored(session, event, condition)
+    def _note(self, session: Session, event: Event, rows: list[str]) -> None:
+        self._audit.note_stored(session, event, self._key.in_(rows))
 
     def _new_values(
         self, stored: TokenRecord, after: dict[str, Any], digest: Digest
@@ -166,10 +167,6 @@ class Batches:
 
 def _login_at(stored: TokenRecord, row: TokenRecord, now: datetime) -> datetime | None:
     return now if login_of(stored) != login_of(row) else None
-
-
-def _row_digest(key: str) -> dict[str, str]:
-    return {"row_digest": digest("id", key)}
 
 
 def _vacated(key: str) -> dict[str, str]:

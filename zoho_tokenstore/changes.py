@@ -10,8 +10,8 @@ from zoho_tokenstore.token import TokenRecord
 
 __all__ = ["Changes", "new_id"]
 
-Name: TypeAlias = tuple[str, str]
-"""A field that rows are looked up by, and its value."""
+Named: TypeAlias = dict[str | None, tuple[str, ...]]
+"""The ids of the rows that have a value in one field; none has ``None``."""
 
 
 def new_id() -> str:
@@ -44,8 +44,9 @@ class Changes:
         self.updated: dict[str, TokenRecord] = {}
         self.deleted: set[str] = set()
         self._rows: dict[str, TokenRecord] = {}
-        # Tuples, because nearly every name is one row's: sets would cost more than all the rest.
-        self._named: dict[Name, tuple[str, ...]] = {}
+        # For each field that rows are looked up by, the ids of the rows that have a value there.
+        # Tuples, because nearly every value is one row's: sets would cost more than all the rest.
+        self._named: list[Named] = [{} for _ in DIGEST_COLUMNS]
         for key, row in self.stored.items():
             self._put(key, row)
 
@@ -56,10 +57,9 @@ class Changes:
             AmbiguousTokenError: More than one row fits.
             IdConflictError: The token's id belongs to another row.
         """
-        names = _names(token)
-        related = self._related(names)
+        related = self.related(token)
         if not related:  # as nearly all tokens of a large batch are
-            self._insert(token.with_id(token.id or new_id()), names)
+            self._insert(token.with_id(token.id or new_id()))
             return
         plan = plan_save(token, related, new_id())
         key = plan.row.id or ""
@@ -75,7 +75,9 @@ class Changes:
 
     def related(self, token: TokenRecord) -> list[TokenRecord]:
         """Return the rows that share an id, a user name or a token with this one."""
-        return self._related(_names(token))
+        named = zip(self._named, looked_up(token), strict=True)
+        keys = {key for rows, value in named for key in rows.get(value, ())}
+        return [self._rows[key] for key in keys]
 
     def has(self, key: str | None) -> bool:
         """Tell whether an id is taken."""
@@ -87,27 +89,23 @@ class Changes:
             key for key, row in self.updated.items() if identity(row) != identity(self.stored[key])
         ]
 
-    def _related(self, names: Iterable[Name]) -> list[TokenRecord]:
-        keys = {key for name in names for key in self._named.get(name, ())}
-        return [self._rows[key] for key in keys]
-
-    def _insert(self, row: TokenRecord, names: list[Name]) -> None:
+    def _insert(self, row: TokenRecord) -> None:
         key = row.id or ""
         self.inserted[key] = self._rows[key] = row
-        for name in (("id", key), *names):
-            self._named[name] = (key,)
+        for rows, value in self._names(row):
+            rows[value] = (key,)
         self.ids.append(key)
 
     def _put(self, key: str, row: TokenRecord) -> None:
         self._take(key)
         self._rows[key] = row
-        for name in _names(row):
-            self._named[name] = (*self._named.get(name, ()), key)
+        for rows, value in self._names(row):
+            rows[value] = (*rows.get(value, ()), key)
 
     def _take(self, key: str) -> None:
         if (row := self._rows.pop(key, None)) is not None:
-            for name in _names(row):
-                self._named[name] = tuple(other for other in self._named[name] if other != key)
+            for rows, value in self._names(row):
+                rows[value] = tuple(other for other in rows[value] if other != key)
 
     def _absorb(self, key: str, *, into: str) -> None:
         self._take(key)
@@ -117,7 +115,6 @@ class Changes:
         if key in self.stored:
             self.deleted.add(key)
 
-
-def _names(row: TokenRecord) -> list[Name]:
-    values = zip(DIGEST_COLUMNS, looked_up(row), strict=True)
-    return [name for name in values if name[1] is not None]
+    def _names(self, row: TokenRecord) -> list[tuple[Named, str]]:
+        named = zip(self._named, looked_up(row), strict=True)
+        return [(rows, value) for rows, value in named if value is not None]

@@ -7,7 +7,7 @@ from sdks import SETTERS
 from support import login, make_token
 from zoho_tokenstore import SQLAlchemyTokenStore
 
-BEGINNINGS = ("BEGIN", "START TRANSACTION")
+FRAME = ("BEGIN", "START TRANSACTION", "COMMIT")
 
 
 @pytest.fixture(params=[True, False], ids=["audit", "no audit"])
@@ -28,7 +28,7 @@ def sent():
     statements = []
 
     def note(_connection, _cursor, statement, *_):
-        if not statement.startswith(BEGINNINGS):
+        if not statement.startswith(FRAME):
             statements.append(statement)
 
     event.listen(Engine, "before_cursor_execute", note)
@@ -48,7 +48,10 @@ def test_a_refreshed_token_is_one_update_and_an_entry_in_the_audit(store, sent, 
     sent.clear()
     SETTERS["access_token"](token, "refreshed")
     store.save_token(token)
-    assert [statement.split()[0] for statement in sent] == ["UPDATE", "INSERT"][: 1 + audit]
+    kinds = [statement.split()[0] for statement in sent]
+    if kinds != ["WITH"]:  # both in one
+        assert kinds == ["UPDATE", "INSERT"][: 1 + audit]
+    assert ("_audit" in sent[-1]) is audit
 
 
 @pytest.mark.parametrize("user", ["alice", "bob"])
