@@ -145,7 +145,7 @@ class Importer:
     def _put(self, changes: Changes, token: TokenRecord, where: str) -> str:
         """Save a token of the source, if it shall be; return what became of it."""
         # By its id it would be taken for whoever has that id here: the SDKs count from 1.
-        nameless = token._replace(id=None)
+        nameless = token.with_id(None)
         related = changes.related(nameless)
         _refuse_cut_name(related, nameless)
         stored = plan_save(nameless, related, "").target
@@ -165,7 +165,7 @@ class Importer:
             nameless = _missing(stored, nameless)
             if nameless == _common(stored, nameless):
                 return "skipped"
-        changes.save(nameless._replace(id=stored.id))
+        changes.save(nameless.with_id(stored.id))
         return "updated"
 
 

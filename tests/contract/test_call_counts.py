@@ -1,0 +1,48 @@
+"""What a lookup costs in calls of functions, which no other load on the machine changes."""
+
+import sys
+from importlib.metadata import version
+
+import pytest
+
+from sdks import DISTRIBUTION
+from support import login, make_token
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+
+RECORDED = {"readable": 166, "encrypted": 200}
+"""Calls of a lookup that finds its token on SQLite: Python's functions, and C's."""
+
+HERE = (sys.version_info[:2], version("SQLAlchemy")[:4], DISTRIBUTION)
+RECORDED_WITH = ((3, 11), "2.1.", "zohocrmsdk8-0")
+
+pytestmark = pytest.mark.skipif(
+    HERE != RECORDED_WITH, reason=f"the calls were counted with {RECORDED_WITH}, this is {HERE}"
+)
+
+
+def calls_of(work):
+    calls = 0
+
+    def count(_frame, event, _argument):
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize("kind", RECORDED)
+def test_a_lookup_makes_as_many_calls_as_recorded(sqlite_url, kind):
+    keyring = Keyring.from_text(Keyring.generate_key()) if kind == "encrypted" else None
+    with SQLAlchemyTokenStore(sqlite_url, keyring=keyring) as store:
+        store.save_token(login("alice"))
+        store.find_token(make_token("alice"))  # the first one compiles the statement
+        token = make_token("alice")
+        calls = calls_of(lambda: store.find_token(token))
+    assert token.get_refresh_token() is not None
+    assert calls == pytest.approx(RECORDED[kind], rel=0.1)
