@@ -654,7 +654,7 @@ def test_a_database_that_cannot_be_used_is_one_line_and_shows_no_password(url, c
     assert "a-password" not in err
 
 
-LARGE = 3 * BATCH_SIZE
+LARGE = 8 * BATCH_SIZE
 
 
 @pytest.fixture
