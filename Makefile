@@ -2,14 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs bench clean
+.PHONY: demo test check docs bench bench-full clean
 
 demo: .venv/installed
 	$(BIN)/zoho-tokenstore demo
 
 test: .venv/developing
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n auto
+	$(BIN)/coverage run -m pytest -n 4 # on two cores too: half of the time a test waits
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
@@ -23,9 +23,11 @@ docs: .venv/developing
 	@echo "docs/_build/html/index.html"
 
 bench: .venv/developing
-	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-columns=min,median,iqr,rounds \
-		--benchmark-json=.benchmarks/last.json
-	$(BIN)/python benchmarks/report.py .benchmarks/last.json
+	PYTHONPATH=tests $(BIN)/python -m benchmarks quick
+
+bench-full: .venv/developing
+	PYTHONPATH=tests $(BIN)/python -m benchmarks full
+	$(BIN)/python docs/performance.py
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -45,14 +45,14 @@ def _install(session: nox.Session, group: str, *pins: str, extras: str = EXTRAS)
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
     """Run the suite with the newest versions of everything."""
-    _install(session, "test")
+    _install(session, "bench")
     session.run("pytest", *session.posargs)
 
 
 @nox.session(python="3.11")
 def sqlalchemy20(session: nox.Session) -> None:
     """Run the suite with the newest SQLAlchemy 2.0."""
-    _install(session, "test", "SQLAlchemy<2.1")
+    _install(session, "bench", "SQLAlchemy<2.1")
     session.run("pytest", *session.posargs)
 
 
@@ -63,7 +63,7 @@ def lowest(session: nox.Session) -> None:
         requirement.replace(">=", "==")
         for requirement in nox.project.load_toml()["project"]["dependencies"]
     ]
-    _install(session, "test", *lower_bounds)
+    _install(session, "bench", *lower_bounds)
     # Old releases meet new ones of their own dependencies (typer and click) with warnings.
     session.run("pytest", "-W", "default::DeprecationWarning", *session.posargs)
 
@@ -123,12 +123,11 @@ def cluster(session: nox.Session) -> None:
 @nox.session(python="3.11")
 @nox.parametrize("release", [*ONE_OF_EACH_KIND, "zohocrmsdk8-0==7.0.0"])
 def large(session: nox.Session, release: str) -> None:
-    """Run the crowds, those of 64 processes too, on every database; print how long they wait."""
+    """Run the crowds, those of 64 processes too, on every database."""
     _install(session, "test", release, extras=".[postgresql,mysql]")
     session.run(
         "pytest", "-q", "-m", "large or not large", "tests/refresh/test_crowds.py", *session.posargs
     )
-    session.run("python", "benchmarks/crowds.py", env={"PYTHONPATH": "tests"})
 
 
 @nox.session

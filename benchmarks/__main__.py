@@ -1,0 +1,86 @@
+"""Measure, and show what was measured: ``python -m benchmarks quick`` or ``full``."""
+
+import tempfile
+import warnings
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from benchmarks import crowds, latency, load, memory, report, rotation, throughput
+from benchmarks.latency import Plan
+from benchmarks.places import Places
+from benchmarks.results import Record, add_section, read_results
+from zoho_tokenstore.errors import ReadableSecretsWarning
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+Output = Annotated[Path, typer.Option(help="Where the results go, as JSON.")]
+Sections = Annotated[list[str] | None, typer.Option("--only", help="Measure this section only.")]
+
+QUICK: Final = (
+    Plan("sqlite", (9, 1_000, 50_000)),
+    Plan("postgresql", (9, 1_000)),
+    Plan("mariadb", (9, 1_000, 20_000)),
+    Plan("mysql", (9,)),
+)
+FULL: Final = (
+    Plan("sqlite", (9, 1_000, 50_000, 200_000, 1_000_000)),
+    Plan("postgresql", (9, 1_000, 50_000, 1_000_000)),
+    Plan("mariadb", (9, 1_000, 50_000, 1_000_000)),
+    Plan("mysql", (9, 1_000, 50_000)),
+)
+LOADED: Final = 20_000
+MANY: Final = 1_000_000
+
+
+@app.command()
+def quick(output: Output = Path(".benchmarks/quick.json"), only: Sections = None) -> None:
+    """Measure what a call costs, in a few minutes."""
+    _measure(output, only or ["latency", "load"], QUICK)
+
+
+@app.command()
+def full(output: Output = Path("docs/explanation/performance.json"), only: Sections = None) -> None:
+    """Measure everything, with a million tokens: most of an hour."""
+    every = ["memory", "crowds", "throughput", "load", "latency"]
+    _measure(output, only or every, FULL)
+
+
+def _measure(output: Path, sections: Iterable[str], plans: tuple[Plan, ...]) -> None:
+    for section in sections:
+        with tempfile.TemporaryDirectory() as folder, Places(Path(folder)).opened() as places:
+            records = _shown(_records_of(section, plans, places))
+            add_section(output, section, records, places.server_versions())
+    print(report.page(read_results(output)))
+
+
+def _records_of(section: str, plans: tuple[Plan, ...], places: Places) -> Iterable[Record]:
+    match section:
+        case "latency":
+            return latency.measure(plans, places)
+        case "load":
+            return load.measure(("sqlite", "postgresql", "mariadb"), LOADED, places)
+        case "throughput":
+            return throughput.measure(1.5, (1, 2, 4, 8, 16), (2, 4, 8, 16, 32), places)
+        case "crowds":
+            return crowds.measure((1, 4, 16, 64), places)
+        case "memory":
+            return chain(memory.measure(MANY), rotation.measure(MANY))
+    raise typer.BadParameter(f"there is no section {section!r}")
+
+
+def _shown(records: Iterable[Record]) -> list[Record]:
+    """Print each record as it comes."""
+    shown = []
+    for record in records:
+        print(*record.values(), flush=True)
+        shown.append(record)
+    return shown
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore", ReadableSecretsWarning)
+    app()

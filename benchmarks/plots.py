@@ -1,0 +1,142 @@
+"""The pictures of a run's results, as SVG."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.targets import OURS, latency_of, records_of
+
+__all__ = ["draw"]
+
+Results = Mapping[str, Any]
+
+TITLES: Final = {
+    "sqlite": "SQLite",
+    "postgresql": "PostgreSQL",
+    "mariadb": "MariaDB",
+    "mysql": "MySQL",
+}
+COLORS: Final = {
+    OURS: "#0b5fa5",
+    f"{OURS}, keyring": "#58a4e0",
+    f"{OURS}, uncoordinated": "#8a6fb0",
+    "bare driver": "#444444",
+    "SQLAlchemy Core": "#999999",
+    "slack_sdk": "#2e8b57",
+    "naive SQLite": "#d9820f",
+    "DBStore": "#c23b22",
+    "FileStore": "#8c4a2f",
+}
+"""The peers that are shown, and how."""
+
+FEWEST: Final = 9
+STYLE: Final[Any] = {
+    "svg.hashsalt": "zoho_tokenstore",  # the same results make the same file
+    "figure.facecolor": "white",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+}
+
+
+def draw(results: Results, folder: Path) -> None:
+    """Draw all pictures of what was measured.
+
+    Args:
+        results: The sections of a run.
+        folder: Where the files go.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {"size": _sizes, "ratio": _ratios, "crowds": _crowds}
+    with mpl.rc_context(STYLE):
+        for name, picture in pictures.items():
+            picture(results).savefig(folder / f"{name}.svg", metadata={"Date": None})
+
+
+def _sizes(results: Results) -> Figure:
+    """Draw the time of a lookup against the number of tokens."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    panels = figure.subplots(1, 3, sharey=True)
+    for axes, database in zip(panels, ("sqlite", "postgresql", "mariadb"), strict=True):
+        for peer, color in COLORS.items():
+            found = [
+                (one["rows"], one["median"] * 1e6)
+                for one in records_of(results, "latency", operation="find by user", peer=peer)
+                if _place_of(one) == database and "median" in one
+            ]
+            if found:
+                axes.loglog(*zip(*found, strict=True), "o-", color=color, label=peer, markersize=3)
+        axes.set_title(TITLES[database])
+        axes.set_xlabel("tokens")
+        axes.grid(visible=True, color="#dddddd", linewidth=0.5)
+    panels[0].set_ylabel("microseconds for a lookup")
+    _legend(figure, *panels)
+    return figure
+
+
+def _ratios(results: Results) -> Figure:
+    """Draw the time of a lookup as a multiple of the bare driver's."""
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    shown = [peer for peer in COLORS if peer != "bare driver"]
+    for axes, database in zip(figure.subplots(2, 2).flat, TITLES, strict=True):
+        floor = latency_of(results, database, "bare driver", FEWEST)
+        found = {
+            peer: median / floor
+            for peer in shown
+            if floor and (median := latency_of(results, database, peer, FEWEST))
+        }
+        names = list(reversed(found))
+        bars = axes.barh(
+            names, [found[name] for name in names], color=[COLORS[name] for name in names]
+        )
+        axes.bar_label(bars, fmt="%.3g", padding=3)
+        axes.axvline(1, color=COLORS["bare driver"], linewidth=1)
+        axes.margins(x=0.12)
+        axes.set_title(TITLES[database])
+        axes.set_xlabel("times the bare driver")
+    return figure
+
+
+def _crowds(results: Results) -> Figure:
+    """Draw the requests for a refresh against the number of processes."""
+    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for peer, color in COLORS.items():
+        found: dict[int, int] = {}
+        for one in records_of(results, "crowds", peer=peer):
+            found[one["processes"]] = max(one["refreshes"], found.get(one["processes"], 0))
+        if found:
+            numbers = sorted(found)
+            style = "o-" if peer == OURS else "o--"
+            axes.loglog(
+                numbers, [found[n] for n in numbers], style, base=2, color=color, label=peer
+            )
+            axes.set_xticks(numbers, [str(n) for n in numbers])
+    axes.axhline(10, color="#444444", linewidth=1)
+    axes.annotate("what Zoho allows in ten minutes", (1, 10), (0, 3), textcoords="offset points")
+    ticks = (1, 4, 10, 16, 64)
+    axes.set_yticks(ticks, [str(n) for n in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel("processes that meet one expired token")
+    axes.set_ylabel("requests for a refresh")
+    _legend(figure, axes)
+    return figure
+
+
+def _legend(figure: Figure, *panels: Axes) -> None:
+    """Name every line once, beside the panels."""
+    named: dict[str, Any] = {}
+    for axes in panels:
+        lines, names = axes.get_legend_handles_labels()
+        named |= dict(zip(names, lines, strict=True))
+    figure.legend(named.values(), named.keys(), loc="outside right center")
+
+
+def _place_of(record: Mapping[str, Any]) -> str:
+    """Return the panel of a record: files are shown beside SQLite."""
+    return "sqlite" if record["database"] == "file" else str(record["database"])

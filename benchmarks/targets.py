@@ -1,0 +1,156 @@
+"""What the project promises of its speed, each a ratio within one run, and whether it is kept."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+__all__ = ["TARGETS", "Target", "latency_of"]
+
+Results = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One promise.
+
+    Attributes:
+        text: What is compared with what.
+        goal: The figure that is promised.
+        find: Finds the figure in a run's results, ``None`` if it was not measured.
+        at_least: Whether more is better.
+    """
+
+    text: str
+    goal: float
+    find: Callable[[Results], float | None]
+    at_least: bool = False
+
+    def is_met(self, found: float) -> bool:
+        """Tell whether a figure keeps the promise."""
+        return found >= self.goal if self.at_least else found <= self.goal
+
+
+def records_of(results: Results, section: str, **wanted: Any) -> Iterator[Mapping[str, Any]]:
+    """Yield the records of a section that have these values."""
+    for record in results.get(section, {}).get("records", []):
+        if all(record[name] == value for name, value in wanted.items()):
+            yield record
+
+
+def latency_of(
+    results: Results, database: str, peer: str, rows: int, operation: str = "find by user"
+) -> float | None:
+    """Return the median of a call in seconds, ``None`` if it was not measured."""
+    wanted = {"database": database, "peer": peer, "rows": rows, "operation": operation}
+    return next((one.get("median") for one in records_of(results, "latency", **wanted)), None)
+
+
+def _ratio(numerator: float | None, denominator: float | None) -> float | None:
+    return None if numerator is None or denominator is None else numerator / denominator
+
+
+def _times(  # noqa: PLR0913, PLR0917 - the names of what is compared
+    database: str,
+    peer: str,
+    other: str,
+    rows: int,
+    operation: str,
+    results: Results,
+) -> float | None:
+    """Return how many times as long as the other it takes."""
+    return _ratio(
+        latency_of(results, database, peer, rows, operation),
+        latency_of(results, database, other, rows, operation),
+    )
+
+
+def _find(database: str, other: str, rows: int = 9) -> Callable[[Results], float | None]:
+    return partial(_times, database, OURS, other, rows, "find by user")
+
+
+def _faster(
+    database: str, other: str, rows: int, operation: str = "find by user"
+) -> Callable[[Results], float | None]:
+    return partial(_times, database, other, OURS, rows, operation)
+
+
+def _growth(results: Results) -> float | None:
+    return _ratio(
+        latency_of(results, "sqlite", OURS, 1_000_000), latency_of(results, "sqlite", OURS, 9)
+    )
+
+
+def _loaded(database: str) -> Callable[[Results], float | None]:
+    def find(results: Results) -> float | None:
+        found = records_of(results, "load", database=database, peer=OURS)
+        return next((record["rows_per_second"] for record in found), None)
+
+    return find
+
+
+def _memory(results: Results) -> float | None:
+    return max((record["peak_mib"] for record in records_of(results, "memory")), default=None)
+
+
+def _refreshes(results: Results) -> float | None:
+    found = records_of(results, "crowds", peer=OURS)
+    return max((record["refreshes"] for record in found), default=None)
+
+
+OURS: Final = "zoho_tokenstore"
+
+TARGETS: Final = (
+    Target("SQLite, found: times bare sqlite3", 9, _find("sqlite", "bare driver")),
+    Target("SQLite, found: times SQLAlchemy Core", 1.5, _find("sqlite", "SQLAlchemy Core")),
+    Target("SQLite, 9 tokens: times the naive store", 1, _find("sqlite", "naive SQLite")),
+    Target(
+        "SQLite, 200,000 tokens: times as fast as the naive store",
+        100,
+        _faster("sqlite", "naive SQLite", 200_000),
+        at_least=True,
+    ),
+    Target("SQLite: 1,000,000 tokens, times 9 tokens", 1.2, _growth),
+    Target(
+        "SQLite: coordinated refreshes, times without",
+        1.05,
+        partial(_times, "sqlite", OURS, f"{OURS}, uncoordinated", 1_000, "find by user"),
+    ),
+    Target(
+        "SQLite: encrypted, times readable",
+        1.25,
+        partial(_times, "sqlite", f"{OURS}, keyring", OURS, 1_000, "find by user"),
+    ),
+    Target("PostgreSQL: times bare psycopg", 2.5, _find("postgresql", "bare driver")),
+    Target("MariaDB: times bare PyMySQL", 2.5, _find("mariadb", "bare driver")),
+    Target("MySQL: times bare PyMySQL", 2.5, _find("mysql", "bare driver")),
+    Target(
+        "MariaDB, 9 tokens: times as fast as DBStore",
+        6,
+        _faster("mariadb", "DBStore", 9),
+        at_least=True,
+    ),
+    Target(
+        "MariaDB, 50,000 tokens: times as fast as DBStore",
+        20,
+        _faster("mariadb", "DBStore", 50_000),
+        at_least=True,
+    ),
+    Target(
+        "MariaDB, 9 tokens: saves times as fast as DBStore's",
+        3,
+        _faster("mariadb", "DBStore", 9, "save update"),
+        at_least=True,
+    ),
+    Target(
+        "MariaDB, 50,000 tokens: saves times as fast as DBStore's",
+        8,
+        _faster("mariadb", "DBStore", 50_000, "save update"),
+        at_least=True,
+    ),
+    Target("SQLite: tokens loaded per second", 20_000, _loaded("sqlite"), at_least=True),
+    Target("PostgreSQL: tokens loaded per second", 10_000, _loaded("postgresql"), at_least=True),
+    Target("1,000,000 tokens: MiB of memory, of any operation", 120, _memory),
+    Target("Refreshes per crowd, on any database", 1, _refreshes),
+)
+"""All of them; lookups by user unless said otherwise."""

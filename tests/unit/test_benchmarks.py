@@ -1,0 +1,91 @@
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from benchmarks.plots import draw
+from benchmarks.report import page
+from benchmarks.results import add_section, read_results
+from benchmarks.targets import TARGETS
+
+AGAINST_BARE = next(target for target in TARGETS if "bare sqlite3" in target.text)
+AGAINST_DBSTORE = next(target for target in TARGETS if "9 tokens: times as fast" in target.text)
+
+
+def call(database, peer, median, rows=9, operation="find by user"):
+    return {
+        "database": database,
+        "peer": peer,
+        "operation": operation,
+        "rows": rows,
+        "median": median,
+        "quartiles": [median, median],
+        "minimum": median,
+        "calls": 3,
+    }
+
+
+@pytest.fixture
+def results(tmp_path):
+    path = tmp_path / "results.json"
+    calls = [
+        call("sqlite", "bare driver", 10e-6),
+        call("sqlite", "zoho_tokenstore", 80e-6),
+        call("mariadb", "zoho_tokenstore", 0.25e-3),
+        call("mariadb", "DBStore", 1e-3),
+        {
+            "database": "mariadb",
+            "peer": "DBStore",
+            "operation": "save new",
+            "rows": 1_000,
+            "skipped": "duplicate",
+        },
+    ]
+    add_section(path, "latency", calls, ["MariaDB 10.11"])
+    crowd = {"database": "sqlite", "peer": "zoho_tokenstore", "succeeded": 16, "seconds": 1.2}
+    crowds = [crowd | {"processes": number, "refreshes": 1} for number in (1, 16)]
+    add_section(path, "crowds", crowds, [])
+    return read_results(path)
+
+
+def test_a_promise_is_kept_or_broken_by_the_ratio_of_one_run(results):
+    found = AGAINST_BARE.find(results)
+    assert (found, AGAINST_BARE.is_met(found)) == (pytest.approx(8), True)
+    found = AGAINST_DBSTORE.find(results)
+    assert (found, AGAINST_DBSTORE.is_met(found)) == (pytest.approx(4), False)
+
+
+def test_the_page_says_what_is_met_and_what_is_not_and_what_was_not_measured(results):
+    lines = {line.split(" | ")[0].strip("| "): line for line in page(results).splitlines()}
+    assert lines[AGAINST_BARE.text].endswith("| at most 9 | 8 | yes |")
+    assert lines[AGAINST_DBSTORE.text].endswith("| at least 6 | 4 | **no** |")
+    assert lines["SQLite: 1,000,000 tokens, times 9 tokens"].endswith("| not measured |")
+
+
+def test_the_page_shows_times_and_what_a_peer_failed_at(results):
+    text = page(results)
+    assert "| zoho_tokenstore | 80 µs | 8.00 |" in text
+    assert "| DBStore | 1 ms | \N{EN DASH} |" in text
+    assert "- DBStore, save new: duplicate" in text
+    assert "MariaDB 10.11" in text
+
+
+def test_a_page_of_nothing_can_be_written():
+    assert page({}).count("| not measured |") == len(TARGETS)
+
+
+def test_a_section_takes_the_place_of_an_earlier_one_and_leaves_the_others(tmp_path, results):
+    path = tmp_path / "results.json"
+    add_section(path, "crowds", [], [])
+    again = json.loads(path.read_text())
+    assert again["crowds"]["records"] == []
+    assert again["latency"] == results["latency"]
+
+
+def test_the_same_results_make_the_same_pictures(tmp_path, results):
+    for folder in ("first", "second"):
+        draw(results, tmp_path / folder)
+    for name in ("size", "ratio", "crowds"):
+        first, second = (tmp_path / folder / f"{name}.svg" for folder in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+        assert ET.parse(first).getroot().tag.endswith("svg")
