@@ -15,6 +15,8 @@ from pytest_examples import find_examples
 from zohocrmsdk.src.com.zoho.crm.api.dc import USDataCenter
 from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
 
+from benchmarks.report import page
+from benchmarks.results import read_results
 from zoho_tokenstore import Keyring
 from zoho_tokenstore.cli import app
 from zoho_tokenstore.testing.accounts import Account
@@ -105,9 +107,9 @@ def test_every_command_and_option_is_in_the_documentation(command):
 
 
 def test_every_link_between_pages_leads_somewhere():
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for path in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
+        for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
 
 
 def test_the_readme_names_the_make_targets():
@@ -121,3 +123,9 @@ def test_the_readme_names_the_make_targets():
 def test_the_changelog_has_a_section_for_what_is_not_released():
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text()
     assert os.access(ROOT / ".ci/run", os.X_OK)
+
+
+def test_the_page_about_performance_is_what_the_results_give():
+    written = (ROOT / "docs/explanation/performance.md").read_text()
+    results = read_results(ROOT / "docs/explanation/performance.json")
+    assert written == page(results), "run python docs/performance.py"
