@@ -190,13 +190,15 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     def _save_alone(self, token: TokenRecord) -> str | None:
         """Save a token without reading first, as most can be; return its id, or ``None``."""
         refresh, upsert = self._tokens.refresh, self._tokens.upsert
-        if self._tokens.refreshes_at_once:
-            return self._database.autocommit(
-                lambda session: refresh(session, token)
-            ) or self._database.write_one(lambda session: upsert(session, token))
-        return self._database.write(
-            lambda session: refresh(session, token) or upsert(session, token)
-        )
+        if not self._tokens.refreshes_at_once:
+            return self._database.write(
+                lambda session: refresh(session, token) or upsert(session, token)
+            )
+        key = self._database.autocommit(lambda session: refresh(session, token))
+        if key is None:
+            write = self._database.write if self._audit.enabled else self._database.write_one
+            key = write(lambda session: upsert(session, token))
+        return key
 
     def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
         """Save a refreshed token, and settle its claim; see :class:`Turns`."""
