@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
-from benchmarks import crowds, latency, load, memory, report, rotation, throughput
+from benchmarks import crowds, latency, load, memory, profile, report, rotation, throughput
 from benchmarks.latency import Plan
 from benchmarks.places import Places
 from benchmarks.results import Record, add_section, read_results
@@ -45,7 +45,7 @@ def quick(output: Output = Path(".benchmarks/quick.json"), only: Sections = None
 @app.command()
 def full(output: Output = Path("docs/explanation/performance.json"), only: Sections = None) -> None:
     """Measure everything, with a million tokens: most of an hour."""
-    every = ["memory", "crowds", "throughput", "load", "latency"]
+    every = ["memory", "crowds", "throughput", "profile", "load", "latency"]
     _measure(output, only or every, FULL)
 
 
@@ -65,6 +65,8 @@ def _records_of(section: str, plans: tuple[Plan, ...], places: Places) -> Iterab
             return load.measure(("sqlite", "postgresql", "mariadb"), LOADED, places)
         case "throughput":
             return throughput.measure(1.5, (1, 2, 4, 8, 16), (2, 4, 8, 16, 32), places)
+        case "profile":
+            return profile.measure(places)
         case "crowds":
             return crowds.measure((1, 4, 16, 64), places)
         case "memory":

@@ -17,7 +17,7 @@ DATABASES: Final = {
     "mariadb": "MariaDB",
     "mysql": "MySQL",
 }
-SECTIONS: Final = ("latency", "load", "throughput", "crowds", "memory")
+SECTIONS: Final = ("latency", "profile", "load", "throughput", "crowds", "memory")
 FULL: Final = 1_000
 """The number of tokens with which all operations are measured."""
 
@@ -51,6 +51,7 @@ def page(results: Results) -> str:
         *_targets(results),
         *_lookups(results),
         *_operations(results),
+        *_profile(results),
         *_load(results),
         *_throughput(results),
         *_crowds(results),
@@ -125,6 +126,27 @@ def _operations(results: Results) -> Iterator[str]:
         if "skipped" in one
     )
     yield from (f"- {_escaped(failure)}" for failure in failures)
+
+
+def _profile(results: Results) -> Iterator[str]:
+    records = list(records_of(results, "profile"))
+    if records:
+        owners = _unique(owner for one in records for owner in one["shares"])
+        yield "## Where the time goes"
+        yield (
+            "Samples of the Python function that is at work, in per cent of a call's time: what a "
+            "target that is missed is made of. What C code takes is counted as its caller's, so "
+            "AES-GCM is in encryption."
+        )
+        rows = [
+            [
+                f"{one['operation']}, {one['peer']}",
+                DATABASES[one["database"]],
+                *(f"{100 * one['shares'].get(owner, 0):.0f}" for owner in owners),
+            ]
+            for one in records
+        ]
+        yield _table(["", "on", *owners], rows)
 
 
 def _load(results: Results) -> Iterator[str]:
