@@ -1,6 +1,7 @@
 """Servers that belong together: a standby, a pooler, the nodes of a Galera cluster."""
 
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -12,6 +13,7 @@ from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
 from servers import START_TIMEOUT, MariaDB, PostgreSQL, UnavailableError, free_port
+from support import wait_until
 
 GALERA = Path("/usr/lib/galera/libgalera_smm.so")
 
@@ -179,7 +181,16 @@ max_client_conn = 200
             [program, "-q", str(folder / "ini")], user=PostgreSQL.owner(), stderr=subprocess.DEVNULL
         )
         try:
+            wait_until(lambda: _answers(port))
             yield target.set(port=port).render_as_string(hide_password=False)
         finally:
             process.terminate()
             process.wait()
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
