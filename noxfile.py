@@ -80,7 +80,7 @@ def sdk(session: nox.Session, release: str) -> None:
     refreshes = ABOUT_REFRESHES if release in ONE_OF_EACH_KIND else []
     session.run(
         "pytest",
-        *("-q", "-n", "auto", *ABOUT_THE_SDK, *refreshes),
+        *("-q", "-n", "4", *ABOUT_THE_SDK, *refreshes),
         *(f"--junitxml={results}", *session.posargs),
         env={"TEST_STORES": "sqlite"},
     )
