@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from benchmarks.targets import TARGETS, records_of
+from benchmarks.targets import evaluate, records_of
 
 __all__ = ["page"]
 
@@ -17,6 +17,7 @@ DATABASES: Final = {
     "mariadb": "MariaDB",
     "mysql": "MySQL",
 }
+MET: Final = {True: "yes", False: "**no**", None: "not measured"}
 SECTIONS: Final = ("latency", "profile", "load", "throughput", "crowds", "memory")
 FULL: Final = 1_000
 """The number of tokens with which all operations are measured."""
@@ -39,8 +40,8 @@ rounds of some hundredths of a second each (three if a call is slow): what distu
 disturbs them all. A figure is the median of the rounds' means; in the tables of calls the middle
 half of the rounds is given too, where it is wider than a tenth. Machines differ, and shared ones
 differ from minute to minute: read the ratios within a table, and do not compare times across
-machines. A dash is what was not measured: a peer cannot do it, or a call took more than a second
-with fewer tokens already."""
+machines. A dash is what was not measured: a peer cannot do it or failed at it, which is listed, is
+not tried with so many tokens, or took more than a second a call with fewer already."""
 
 
 def page(results: Results) -> str:
@@ -51,6 +52,7 @@ def page(results: Results) -> str:
         *_targets(results),
         *_lookups(results),
         *_operations(results),
+        *_failures(results),
         *_profile(results),
         *_load(results),
         *_throughput(results),
@@ -62,27 +64,24 @@ def page(results: Results) -> str:
 
 
 def _environments(results: Results) -> Iterator[str]:
-    rows = []
+    rows, software = [], []
     for section in SECTIONS:
         if section in results:
             about = results[section]["environment"]
             packages = ", ".join(f"{name} {found}" for name, found in about["packages"].items())
             servers = ", ".join(about["servers"])
+            software.append(packages)
             rows.append([section, about["date"], about["machine"], about["python"], servers])
     if rows:
         yield _table(["section", "date", "machine", "Python", "databases"], rows)
-        yield f"With {packages}."
+        yield from (f"With {packages}." for packages in _unique(software))
 
 
 def _targets(results: Results) -> Iterator[str]:
     rows = []
-    for target in TARGETS:
-        found = target.find(results)
-        shown, met = NONE, "not measured"
-        if found is not None:
-            shown, met = _number(found), "yes" if target.is_met(found) else "**no**"
-        limit = "at least" if target.at_least else "at most"
-        rows.append([target.text, f"{limit} {_number(target.goal)}", shown, met])
+    for text, goal, found, met in evaluate(results):
+        shown = NONE if found is None else _number(found)
+        rows.append([text, goal, shown, MET[met]])
     yield "## What is promised"
     yield "Lookups of a token by its user's name, with 9 tokens, unless it says otherwise."
     yield _table(["", "goal", "found", "met"], rows)
@@ -103,7 +102,10 @@ def _lookups(results: Results) -> Iterator[str]:
             for peer in _unique(one["peer"] for one in chosen)
         ]
         yield f"**{DATABASES[database]}**"
-        yield _table(["", *(f"{size:,} tokens" for size in sizes), "times the driver"], rows)
+        yield _table(
+            ["", *(f"{size:,} tokens" for size in sizes), f"times the driver, {sizes[0]:,} tokens"],
+            rows,
+        )
 
 
 def _operations(results: Results) -> Iterator[str]:
@@ -120,12 +122,19 @@ def _operations(results: Results) -> Iterator[str]:
         ]
         yield f"**{DATABASES[database]}**"
         yield _table(["", *names], rows)
-    failures = _unique(
-        f"{one['peer']}, {one['operation']}: {one['skipped']}"
-        for one in records
+
+
+def _failures(results: Results) -> Iterator[str]:
+    """Say of each cell that was skipped why it was."""
+    failures = [
+        f"- {one['peer']} on {DATABASES[one['database']]}, {one['operation']}, "
+        f"{one['rows']:,} tokens: {_code(one['skipped'])}"
+        for one in records_of(results, "latency")
         if "skipped" in one
-    )
-    yield from (f"- {_escaped(failure)}" for failure in failures)
+    ]
+    if failures:
+        yield "What failed:"
+        yield "\n".join(failures)
 
 
 def _profile(results: Results) -> Iterator[str]:
@@ -278,14 +287,14 @@ def _time(seconds: float | None) -> str:
     if seconds is None:
         return NONE
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= size:
+        if seconds >= 0.9995 * size:  # three digits of what is less are less, too
             return f"{_number(seconds / size)} {unit}"
     return f"{_number(seconds / 1e-6)} µs"
 
 
 def _number(value: float) -> str:
     """Return a number with three significant digits; whole ones as they are."""
-    if value == int(value) or value >= 1_000:  # noqa: PLR2004 - no digit is left behind the point
+    if value >= 999.5 or value == int(value):  # noqa: PLR2004 - no digit is left behind the point
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
@@ -293,6 +302,11 @@ def _number(value: float) -> str:
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(map(_escaped, line))} |" for line in lines)
+
+
+def _code(text: str) -> str:
+    """Return a message as code on one line: it may have marks of Markdown's own."""
+    return f"`{' '.join(text.replace('`', chr(39)).split())}`"
 
 
 def _escaped(text: str) -> str:

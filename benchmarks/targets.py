@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
-__all__ = ["TARGETS", "Target", "latency_of"]
+__all__ = ["OURS", "TARGETS", "Target", "Verdict", "evaluate", "latency_of", "records_of"]
 
 Results = Mapping[str, Any]
 
@@ -29,6 +29,26 @@ class Target:
     def is_met(self, found: float) -> bool:
         """Tell whether a figure keeps the promise."""
         return found >= self.goal if self.at_least else found <= self.goal
+
+
+class Verdict(NamedTuple):
+    """What became of a promise; ``found`` and ``met`` are ``None`` if it was not measured."""
+
+    text: str
+    goal: str
+    found: float | None
+    met: bool | None
+
+
+def evaluate(results: Results) -> list[Verdict]:
+    """Return what became of every promise in a run."""
+    return [_verdict(target, target.find(results)) for target in TARGETS]
+
+
+def _verdict(target: Target, found: float | None) -> Verdict:
+    limit = "at least" if target.at_least else "at most"
+    met = None if found is None else target.is_met(found)
+    return Verdict(target.text, f"{limit} {target.goal:,}", found, met)
 
 
 def records_of(results: Results, section: str, **wanted: Any) -> Iterator[Mapping[str, Any]]:
@@ -90,12 +110,18 @@ def _loaded(database: str) -> Callable[[Results], float | None]:
 
 
 def _memory(results: Results) -> float | None:
-    return max((record["peak_mib"] for record in records_of(results, "memory")), default=None)
+    found = records_of(results, "memory", rows=1_000_000)
+    return max((record["peak_mib"] for record in found), default=None)
 
 
 def _refreshes(results: Results) -> float | None:
     found = records_of(results, "crowds", peer=OURS)
     return max((record["refreshes"] for record in found), default=None)
+
+
+def _unserved(results: Results) -> float | None:
+    found = records_of(results, "crowds", peer=OURS)
+    return max((record["processes"] - record["succeeded"] for record in found), default=None)
 
 
 OURS: Final = "zoho_tokenstore"
@@ -112,12 +138,12 @@ TARGETS: Final = (
     ),
     Target("SQLite: 1,000,000 tokens, times 9 tokens", 1.2, _growth),
     Target(
-        "SQLite: coordinated refreshes, times without",
+        "SQLite, 1,000 tokens: coordinated refreshes, times without",
         1.05,
         partial(_times, "sqlite", OURS, f"{OURS}, uncoordinated", 1_000, "find by user"),
     ),
     Target(
-        "SQLite: encrypted, times readable",
+        "SQLite, 1,000 tokens: encrypted, times readable",
         1.25,
         partial(_times, "sqlite", f"{OURS}, keyring", OURS, 1_000, "find by user"),
     ),
@@ -152,5 +178,6 @@ TARGETS: Final = (
     Target("PostgreSQL: tokens loaded per second", 10_000, _loaded("postgresql"), at_least=True),
     Target("1,000,000 tokens: MiB of memory, of any operation", 120, _memory),
     Target("Refreshes per crowd, on any database", 1, _refreshes),
+    Target("Processes of a crowd that got no record, on any database", 0, _unserved),
 )
 """All of them; lookups by user unless said otherwise."""

@@ -66,8 +66,18 @@ def test_the_page_shows_times_and_what_a_peer_failed_at(results):
     text = page(results)
     assert "| zoho_tokenstore | 80 µs | 8.00 |" in text
     assert "| DBStore | 1 ms | \N{EN DASH} |" in text
-    assert "- DBStore, save new: duplicate" in text
+    assert "- DBStore on MariaDB, save new, 1,000 tokens: `duplicate`" in text
     assert "MariaDB 10.11" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(999.4e-6, "999 µs"), (999.6e-6, "1 ms"), (0.9994, "999 ms"), (0.9996, "1 s")],
+)
+def test_the_page_shows_times_without_exponents(tmp_path, seconds, shown):
+    path = tmp_path / "results.json"
+    add_section(path, "latency", [call("sqlite", "zoho_tokenstore", seconds)], [])
+    assert f"| zoho_tokenstore | {shown} |" in page(read_results(path))
 
 
 def test_a_page_of_nothing_can_be_written():
