@@ -5,6 +5,7 @@ refresh and allows ten of one refresh token in ten minutes, as it does
 (https://www.zoho.com/crm/developer/docs/api/v8/refresh.html): whoever asks too often is refused.
 """
 
+import multiprocessing
 import os
 import tempfile
 import time
@@ -77,13 +78,14 @@ def _meet(crowd: Crowd, peer: str, place: Place, processes: int) -> Record:
         folder = Path(name)
         refresh_token = _log_in(peer, place, zoho, folder)
         zoho.accounts.lifetime, zoho.delay = 3600.0, 1.0
-        begin = time.monotonic() + 3 + processes / 4  # when all of them have opened their stores
-        arguments = (peer, place, address(zoho), folder, refresh_token, begin)
+        time.sleep(LIFETIME - 5)
+        ready = multiprocessing.get_context("forkserver").Barrier(processes)
+        arguments = (peer, place, address(zoho), folder, refresh_token, ready)
         ended = crowd.run(attend, [arguments] * processes)
         return {
             "refreshes": zoho.count("refresh"),
-            "succeeded": sum(email == EMAIL for email, _ in ended),
-            "seconds": max(moment for _, moment in ended) - begin,
+            "succeeded": sum(email == EMAIL for email, _, _ in ended),
+            "seconds": max(end for _, _, end in ended) - min(begin for _, begin, _ in ended),
         }
 
 
@@ -98,20 +100,23 @@ def _log_in(peer: str, place: Place, zoho: LocalZoho, folder: Path) -> str:
 
 
 def attend(  # noqa: PLR0913, PLR0917 - it is called in another process
-    peer: str, place: Place, zoho: dict[str, str], folder: Path, refresh_token: str, begin: float
-) -> tuple[str, float]:
-    """Be one of the crowd.
+    peer: str, place: Place, zoho: dict[str, str], folder: Path, refresh_token: str, ready: Any
+) -> tuple[str, float, float]:
+    """Be one of the crowd, when all of it is there.
 
     Returns:
-        Whose record was read, or the error; and when, by the clock that all processes share.
+        Whose record was read, or the error; when this began and when it ended, by the clock that
+        all processes share.
     """
     own = folder / str(os.getpid())  # processes that share the SDK's own files break them
     own.mkdir()
+    opened = PEERS[peer].open(place)
+    opened.get_all()  # connects
+    application = sdks.Application(SimpleNamespace(**zoho), opened.store, own)
+    ready.wait(120)
+    began = time.monotonic()
     try:
-        opened: Any = PEERS[peer].open(place)
-        application = sdks.Application(SimpleNamespace(**zoho), opened.store, own)
-        time.sleep(max(0.0, begin - time.monotonic()))
         read = application.visit(sdks.new_token(refresh_token=refresh_token), EMAIL)
     except Exception as error:  # noqa: BLE001 - that is what the peer comes to
         read = f"{type(error).__name__}: {error}"
-    return read, time.monotonic()
+    return read, began, time.monotonic()

@@ -207,7 +207,8 @@ def _crowds(results: Results) -> Iterator[str]:
             "Processes with the real SDK that read a record at the same moment. Zoho takes a "
             "second for a refresh, and allows ten of one refresh token in ten minutes. In each "
             "cell: the refreshes that it was asked for, the processes that got their record, and "
-            "when the last one had its answer."
+            "when the last one had its answer. Of many processes on few cores some come so late "
+            "that they find the new token."
         )
         yield "![Requests for a refresh against the number of processes](performance/crowds.svg)"
         rows = [
