@@ -5,7 +5,7 @@ from typing import Final
 from zohocrmsdk.src.com.zoho.api.authenticator.oauth_token import OAuthToken
 from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.tokens.record import TokenRecord
 
 __all__ = ["NOBODY", "record", "token", "user_name"]
 

@@ -10,10 +10,10 @@ from sqlalchemy import bindparam, create_engine, insert, select
 from benchmarks.data import NOBODY, record, user_name
 from benchmarks.drivers import connect_of
 from benchmarks.opened import Opened, Place
-from zoho_tokenstore.digests import digest
-from zoho_tokenstore.models import token_table
-from zoho_tokenstore.token import FIELDS
-from zoho_tokenstore.vault import ReadableVault
+from zoho_tokenstore.encryption.codec import ReadableCodec
+from zoho_tokenstore.schema.models import token_table
+from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import FIELDS
 
 __all__ = ["TABLE", "BareDriver", "Core", "plain", "row_of"]
 
@@ -172,7 +172,7 @@ def row_of(number: int) -> dict[str, Any]:
     """Return all columns of a user's row."""
     now = datetime.now(UTC)
     absent = {column.name: None for column in TABLE.columns}
-    values = ReadableVault().values(record(number), digest)
+    values = ReadableCodec().values(record(number), digest)
     return absent | values | {"created_at": now, "updated_at": now}
 
 

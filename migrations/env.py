@@ -10,9 +10,9 @@ from logging.config import fileConfig
 from alembic import context
 from sqlalchemy import make_url
 
-from zoho_tokenstore.config import Settings
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.migrate import Target
+from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.schema.migrations import Target
+from zoho_tokenstore.settings import Settings
 
 
 def run(target: Target) -> None:

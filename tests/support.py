@@ -21,7 +21,7 @@ from sdks import SDK, SETTERS, SDKException
 from zoho_tokenstore import Keyring, OAuthTokenRow, RefreshPolicy, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.testing import LocalZoho
-from zoho_tokenstore.token import FIELDS, SECRET_FIELDS, TokenRecord
+from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
 LOGIN = {
     "client_id": "1000.CLIENT",

@@ -25,7 +25,7 @@ LAYERS = (
     "digests",
     "keyring",
     "encryption",
-    "vault",
+    "codec",
     "events",
     "policy",
     "lease",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from zoho_tokenstore.schema import HEAD
+from zoho_tokenstore.schema.state import HEAD
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,7 +69,9 @@ def test_the_wheel_alone_migrates_and_serves(wheel, tmp_path):
             text=True,
         ).stdout
 
-    where = run("-c", "from zoho_tokenstore.migrate import migrations_path as m; print(m())")
+    where = run(
+        "-c", "from zoho_tokenstore.schema.migrations import migrations_path as m; print(m())"
+    )
     assert where.strip() == str(site / "zoho_tokenstore" / "migrations")
     run("-m", "zoho_tokenstore", "upgrade")
     run("-m", "zoho_tokenstore", "check")

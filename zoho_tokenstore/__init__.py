@@ -6,10 +6,10 @@
 
 from importlib.metadata import version
 
+from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import TokenStoreError
-from zoho_tokenstore.keyring import Keyring
-from zoho_tokenstore.models import OAuthTokenRow
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
+from zoho_tokenstore.schema.models import OAuthTokenRow
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 
 __all__ = [

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Final
 
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.events import RefreshEvent
+from zoho_tokenstore.refresh.events import RefreshEvent
 
 __all__ = ["RefreshPolicy", "TokenPolicy"]
 

@@ -11,12 +11,10 @@ from typing import Any, Final, Literal, Self
 from sqlalchemy import URL, Engine, select
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.audit import AuditLog
-from zoho_tokenstore.claims import Claim, credential_of
-from zoho_tokenstore.clock import epoch_milliseconds
-from zoho_tokenstore.config import Settings
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.digests import digest
+from zoho_tokenstore.database.clock import epoch_milliseconds
+from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.database.skew import ClockSkew
+from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import (
     ConfigurationError,
     DatabaseError,
@@ -24,21 +22,23 @@ from zoho_tokenstore.errors import (
     ReadableSecretsWarning,
     SchemaOlderError,
 )
-from zoho_tokenstore.keyring import Keyring
-from zoho_tokenstore.keys import open_vault
-from zoho_tokenstore.lease import is_late, logged_in, settle
-from zoho_tokenstore.leases import LeaseRepository, SharedLeases
-from zoho_tokenstore.models import DEFAULT_TABLE, lease_table
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
-from zoho_tokenstore.refresh import Refresher
-from zoho_tokenstore.removal import Removal
-from zoho_tokenstore.repository import TokenRepository
-from zoho_tokenstore.retention import Retention
-from zoho_tokenstore.scan import every_token
-from zoho_tokenstore.schema import TokenSchema
+from zoho_tokenstore.refresh.claims import RefreshClaim, credential_digest
+from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
+from zoho_tokenstore.refresh.lease import is_late, logged_in, settle
+from zoho_tokenstore.schema.models import DEFAULT_TABLE, lease_table
+from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
-from zoho_tokenstore.skew import Skew
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.audit import AuditLog
+from zoho_tokenstore.storage.keys import open_codec
+from zoho_tokenstore.storage.leases import LeaseTable, SharedLeases
+from zoho_tokenstore.storage.maintenance import Removal
+from zoho_tokenstore.storage.retention import Retention
+from zoho_tokenstore.storage.scan import every_token
+from zoho_tokenstore.storage.tokens import TokenTable
+from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import TokenRecord
 
 __all__ = ["SQLAlchemyTokenStore"]
 
@@ -94,17 +94,17 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         self._schema = TokenSchema(table, schema)
         self._database = Database(database, create=create)
         self._keyring = _checked(keyring)
-        self._skew = Skew()
-        self._leases = LeaseRepository(lease_table(self._schema.table))
+        self._skew = ClockSkew()
+        self._leases = LeaseTable(lease_table(self._schema.table))
         if refresh is not None:
             leases = SharedLeases(self._database, self._leases, self._skew)
             self._coordinate(
-                Refresher(refresh, leases, digest=self._digest), keep=self._save_claimed
+                RefreshCoordinator(refresh, leases, digest=self._digest), keep=self._save_claimed
             )
         self._create = create
         self._audit = AuditLog(self._schema.table, enabled=audit)
         self._retention = Retention(self._schema.table, policy)
-        self._tokens: TokenRepository
+        self._tokens: TokenTable
         self._removal: Removal
         self._ready = False
         self._setting_up = threading.Lock()
@@ -200,8 +200,10 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             key = write(lambda session: upsert(session, token))
         return key
 
-    def _save_claimed(self, token: TokenRecord, claim: Claim) -> tuple[str, TokenRecord | None]:
-        """Save a refreshed token, and settle its claim; see :class:`Turns`."""
+    def _save_claimed(
+        self, token: TokenRecord, claim: RefreshClaim
+    ) -> tuple[str, TokenRecord | None]:
+        """Save a refreshed token, and settle its claim; see :class:`SDKRefreshes`."""
         stored = self._skew.to_database(token)
 
         def work(session: Session) -> tuple[str, TokenRecord | None]:
@@ -223,17 +225,19 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
         return self._database.write(work)
 
-    def _note_login(self, session: Session, key: str, token: TokenRecord, claim: Claim) -> None:
+    def _note_login(
+        self, session: Session, key: str, token: TokenRecord, claim: RefreshClaim
+    ) -> None:
         """Count the access token of a login, and let nobody refresh it early at once."""
         row = digest("id", key)
         lease, now = self._leases.read(session, row)
-        credential = credential_of(token, self._digest)
+        credential = credential_digest(token, self._digest)
         self._leases.write(
             session, row, logged_in(lease, now, owner=claim.owner, credential=credential)
         )
 
     def _digest(self, purpose: str, *values: str) -> str:
-        return self._tokens.vault.digest(purpose, *values)
+        return self._tokens.codec.digest(purpose, *values)
 
     def _delete(self, key: str) -> None:
         self._prepare()
@@ -255,15 +259,15 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             return
         with self._setting_up:
             if not self._is_set_up():
-                from zoho_tokenstore import migrate  # noqa: PLC0415 - Alembic, rarely needed
+                from zoho_tokenstore.schema import migrations  # noqa: PLC0415 - Alembic, rarely needed
 
-                migrate.set_up(self._database, self._schema)
+                migrations.set_up(self._database, self._schema)
             self._database.autocommit(self._compare_clocks)
             table = self._schema.table
-            vault = open_vault(self._database, table, self._keyring)
+            codec = open_codec(self._database, table, self._keyring)
             backend = self._database.url.get_backend_name()
-            self._tokens = TokenRepository(
-                table, backend, vault, audit=self._audit, retention=self._retention
+            self._tokens = TokenTable(
+                table, backend, codec, audit=self._audit, retention=self._retention
             )
             self._removal = Removal(self._tokens, self._leases)
             if self._keyring is None:

@@ -26,10 +26,8 @@ from support import (
     stored,
 )
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
-from zoho_tokenstore.audit import AuditLog, entry_ids
 from zoho_tokenstore.cli import main
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.digests import digest
+from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import (
     AmbiguousTokenError,
     ConfigurationError,
@@ -38,9 +36,11 @@ from zoho_tokenstore.errors import (
     InvalidTokenError,
     TokenStoreError,
 )
-from zoho_tokenstore.keys import open_encrypted
-from zoho_tokenstore.models import audit_table
-from zoho_tokenstore.rotation import Rotator
+from zoho_tokenstore.schema.models import audit_table
+from zoho_tokenstore.storage.audit import AuditLog, entry_ids
+from zoho_tokenstore.storage.keys import open_encrypted_codec
+from zoho_tokenstore.storage.rotation import KeyRotation
+from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.transfer.layouts import FILES
 
 TABLE = OAuthTokenRow.__table__
@@ -209,8 +209,8 @@ def test_a_rotated_key_is_noted_for_each_token(store, url, keys):
     new = Keyring.generate_key()
     database = Database(url)
     keyring = Keyring.from_text(f"{new},{keys}" if keys else new)
-    vault = open_encrypted(database, TABLE, keyring, all_keys=False)
-    rotator = Rotator(database, TABLE, vault, AuditLog(TABLE))
+    codec = open_encrypted_codec(database, TABLE, keyring, all_keys=False)
+    rotator = KeyRotation(database, TABLE, codec, AuditLog(TABLE))
     assert rotator.run(dry_run=True).rotated == 2
     assert len(noted(url)) == 2
     assert rotator.run().rotated == 2

@@ -19,11 +19,12 @@ from sqlalchemy import select, update
 
 import sdks
 from support import KEY, LOGIN, emptied, execute, known, login, make_token, shown, stored
-from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, revocation
+from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import main
 from zoho_tokenstore.errors import RevocationError
-from zoho_tokenstore.models import audit_table
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.schema.models import audit_table
+from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.zoho import revocation
 
 TABLE = OAuthTokenRow.__table__
 AUDIT = audit_table(TABLE)

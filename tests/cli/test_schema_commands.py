@@ -10,7 +10,7 @@ import pytest
 
 from support import login
 from zoho_tokenstore import SQLAlchemyTokenStore, __version__
-from zoho_tokenstore.schema import HEAD
+from zoho_tokenstore.schema.state import HEAD
 
 
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:

@@ -11,8 +11,8 @@ from sqlalchemy import create_engine, make_url
 
 from support import login, make_token, sdk_error
 from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.database.tls import _other_host
 from zoho_tokenstore.errors import DatabaseUnavailableError, UnencryptedConnectionWarning
-from zoho_tokenstore.tls import _other_host
 
 AWAY = "db.example.com"
 DOCS = Path(__file__).parents[2] / "docs"

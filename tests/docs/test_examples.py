@@ -68,8 +68,8 @@ def play_secrets_managers(monkeypatch):
     key = Keyring.generate_key()
     boto3, hvac = MagicMock(), MagicMock()
     boto3.client.return_value.get_secret_value.return_value = {"SecretString": key}
-    vault = hvac.Client.return_value.secrets.kv.v2
-    vault.read_secret_version.return_value = {"data": {"data": {"keys": key}, "metadata": {}}}
+    codec = hvac.Client.return_value.secrets.kv.v2
+    codec.read_secret_version.return_value = {"data": {"data": {"keys": key}, "metadata": {}}}
     monkeypatch.setitem(sys.modules, "boto3", boto3)
     monkeypatch.setitem(sys.modules, "hvac", hvac)
     monkeypatch.setenv("VAULT_ADDR", "http://127.0.0.1:8200")

@@ -20,7 +20,6 @@ from support import (
     stored,
 )
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
-from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import (
     ConfigurationError,
     DecryptionError,
@@ -28,7 +27,8 @@ from zoho_tokenstore.errors import (
     MissingKeyError,
     ReadableSecretsWarning,
 )
-from zoho_tokenstore.token import SECRET_FIELDS
+from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 OLD, NEW = Keyring.generate_key(), Keyring.generate_key()
 OLD_ID, NEW_ID = OLD.partition(":")[0], NEW.partition(":")[0]

@@ -6,8 +6,8 @@ import pytest
 
 from support import shown
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore.encryption.keyring import FETCH_PAUSE
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError
-from zoho_tokenstore.keyring import FETCH_PAUSE
 
 ONE = "one:" + "A" * 43
 TWO = "two:" + "B" * 42 + "A"
@@ -104,7 +104,7 @@ def test_a_key_that_is_appended_is_found_without_a_restart(tmp_path, monkeypatch
     path.write_text(ONE)
     path.chmod(0o600)
     now = 1000.0
-    monkeypatch.setattr("zoho_tokenstore.keyring.time.monotonic", lambda: now)
+    monkeypatch.setattr("zoho_tokenstore.encryption.keyring.time.monotonic", lambda: now)
     keyring = Keyring.from_file(path)
     path.write_text(f"{TWO},{ONE}")
     assert keyring.get("two") is None, "it has looked a moment ago"

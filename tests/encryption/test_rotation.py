@@ -11,14 +11,14 @@ from sqlalchemy import create_engine, text
 from sdks import SETTERS
 from support import known, login, make_token, record, stored, wait_until
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
-from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.cli import main
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.digests import digest
+from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import DecryptionError
-from zoho_tokenstore.keys import open_encrypted
-from zoho_tokenstore.models import OAuthTokenRow
-from zoho_tokenstore.rotation import READABLE, Rotator, count_keys
+from zoho_tokenstore.schema.models import OAuthTokenRow
+from zoho_tokenstore.storage.audit import AuditLog
+from zoho_tokenstore.storage.keys import open_encrypted_codec
+from zoho_tokenstore.storage.rotation import READABLE, KeyRotation, count_keys
+from zoho_tokenstore.tokens.digests import digest
 
 TABLE = OAuthTokenRow.__table__
 OLD, NEW = "old:" + "A" * 43, "new:" + "B" * 42 + "A"
@@ -31,8 +31,8 @@ def opened(url, keys):
 
 
 def rotator(database, keys=BOTH):
-    vault = open_encrypted(database, TABLE, Keyring.from_text(keys), all_keys=False)
-    return Rotator(database, TABLE, vault, AuditLog(TABLE))
+    codec = open_encrypted_codec(database, TABLE, Keyring.from_text(keys), all_keys=False)
+    return KeyRotation(database, TABLE, codec, AuditLog(TABLE))
 
 
 @pytest.fixture

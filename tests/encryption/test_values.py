@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zoho_tokenstore.encryption import MARK, BlindIndex, Cipher, IndexKeys, key_id_of
+from zoho_tokenstore.encryption.cipher import MARK, BlindIndex, Cipher, IndexKeys, key_id_of
+from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import DecryptionError, MissingKeyError
-from zoho_tokenstore.keyring import Keyring
 
 ONE = "one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"  # bytes 0 to 31
 TWO = "two:" + "B" * 42 + "A"

@@ -6,7 +6,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from support import login, stored
-from zoho_tokenstore import SQLAlchemyTokenStore, engines
+from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.database import engines
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
 

@@ -8,7 +8,8 @@ from sqlalchemy import make_url
 from proxy import proxied
 from servers import DRIVERS, KINDS
 from support import login, make_token, record, sdk_error, stored
-from zoho_tokenstore import SQLAlchemyTokenStore, retry
+from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.database import retry
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
 

@@ -39,7 +39,7 @@ def own_server(request):
 
 def disconnect_all(kind, url):
     """Cut every connection but our own, as a server or a firewall does to idle ones."""
-    from zoho_tokenstore.database import Database
+    from zoho_tokenstore.database.database import Database
 
     database = Database(url)
     kills = database.autocommit(lambda session: session.scalars(text(DISCONNECT[kind])).all())

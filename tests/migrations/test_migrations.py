@@ -12,9 +12,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, make_url, text
 
 from support import login, sdk_error, stored
-from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy, migrate
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.digests import digest
+from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
+from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import (
     ForeignSchemaError,
     MigrationError,
@@ -23,7 +22,9 @@ from zoho_tokenstore.errors import (
     SchemaOlderError,
     SDKSchemaError,
 )
-from zoho_tokenstore.schema import HEAD, REVISIONS, SchemaState, TokenSchema
+from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.state import HEAD, REVISIONS, SchemaState, TokenSchema
+from zoho_tokenstore.tokens.digests import digest
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = TokenSchema()
@@ -53,36 +54,36 @@ def tables(database):
 
 
 def test_the_known_revisions_are_those_in_the_folder():
-    scripts = ScriptDirectory(str(migrate.migrations_path()))
+    scripts = ScriptDirectory(str(migrations.migrations_path()))
     assert tuple(reversed([s.revision for s in scripts.walk_revisions()])) == REVISIONS
     assert scripts.get_current_head() == HEAD
-    assert [revision for revision, _ in migrate.history()] == list(reversed(REVISIONS))
+    assert [revision for revision, _ in migrations.history()] == list(reversed(REVISIONS))
 
 
 def test_up_down_up_leaves_no_drift_at_any_step(database):
     for revision in REVISIONS:
-        migrate.upgrade(database, SCHEMA, revision)
+        migrations.upgrade(database, SCHEMA, revision)
         assert (
             database.autocommit(lambda session: SCHEMA.revision(session.connection())) == revision
         )
-    migrate.check(database, SCHEMA)
-    migrate.downgrade(database, SCHEMA, "base")
+    migrations.check(database, SCHEMA)
+    migrations.downgrade(database, SCHEMA, "base")
     assert tables(database) == {"oauthtoken_version"}
-    migrate.upgrade(database, SCHEMA)
-    migrate.check(database, SCHEMA)
+    migrations.upgrade(database, SCHEMA)
+    migrations.check(database, SCHEMA)
 
 
 def test_check_fails_when_the_table_differs_from_the_model(database):
-    migrate.upgrade(database, SCHEMA)
+    migrations.upgrade(database, SCHEMA)
     (index,) = [i for i in SCHEMA.table.indexes if i.name == "ix_oauthtoken_grant_digest"]
     database.migrate(index.drop)
     with pytest.raises(MigrationError, match="ix_oauthtoken_grant_digest"):
-        migrate.check(database, SCHEMA)
+        migrations.check(database, SCHEMA)
 
 
 def test_check_fails_on_an_empty_database(database):
     with pytest.raises(MigrationError, match="not up to date"):
-        migrate.check(database, SCHEMA)
+        migrations.check(database, SCHEMA)
 
 
 def test_the_hosts_own_tables_are_not_compared_or_touched(database):
@@ -92,9 +93,9 @@ def test_the_hosts_own_tables_are_not_compared_or_touched(database):
         "CREATE TABLE alembic_version (version_num VARCHAR(32))",
         "INSERT INTO alembic_version VALUES ('host')",
     )
-    migrate.upgrade(database, SCHEMA)
-    migrate.check(database, SCHEMA)
-    migrate.downgrade(database, SCHEMA, "base")
+    migrations.upgrade(database, SCHEMA)
+    migrations.check(database, SCHEMA)
+    migrations.downgrade(database, SCHEMA, "base")
     assert {"invoices", "alembic_version"} <= tables(database)
 
 
@@ -105,12 +106,12 @@ def test_the_model_can_be_created_by_a_host_applications_metadata(database):
         "CREATE TABLE oauthtoken_version (version_num VARCHAR(32))",
         f"INSERT INTO oauthtoken_version VALUES ('{HEAD}')",
     )
-    migrate.check(database, SCHEMA)
+    migrations.check(database, SCHEMA)
 
 
 def test_an_unknown_revision_is_an_error(database):
     with pytest.raises(MigrationError, match="Can't locate revision"):
-        migrate.upgrade(database, SCHEMA, "9999")
+        migrations.upgrade(database, SCHEMA, "9999")
     assert "oauthtoken" not in tables(database)
 
 
@@ -118,7 +119,7 @@ def test_a_migration_that_fails_half_way_leaves_nothing(sqlite_url, monkeypatch)
     database = Database(sqlite_url)
     fail_after_upgrade(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        migrate.upgrade(database, SCHEMA)
+        migrations.upgrade(database, SCHEMA)
     assert tables(database) == set()
     database.close()
 
@@ -126,11 +127,11 @@ def test_a_migration_that_fails_half_way_leaves_nothing(sqlite_url, monkeypatch)
 def test_a_migration_that_failed_is_done_by_the_next_use(database, url, monkeypatch):
     fail_after_upgrade(monkeypatch)
     with pytest.raises(KeyboardInterrupt):
-        migrate.upgrade(database, SCHEMA)
+        migrations.upgrade(database, SCHEMA)
     monkeypatch.undo()
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
-    migrate.check(database, SCHEMA)
+    migrations.check(database, SCHEMA)
 
 
 def fail_after_upgrade(monkeypatch):
@@ -138,16 +139,16 @@ def fail_after_upgrade(monkeypatch):
         command.upgrade(config, *arguments, **options)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(migrate, "command", type("command", (), {"upgrade": fail}))
+    monkeypatch.setattr(migrations, "command", type("command", (), {"upgrade": fail}))
 
 
 def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, url):
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
         with pytest.raises(MigrationError, match="holds 1 tokens"):
-            migrate.downgrade(database, SCHEMA, "base")
+            migrations.downgrade(database, SCHEMA, "base")
         assert len(stored(store)) == 1
-    migrate.downgrade(database, SCHEMA, "base", confirmed=True)
+    migrations.downgrade(database, SCHEMA, "base", confirmed=True)
     assert (
         database.autocommit(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
     )
@@ -162,10 +163,10 @@ def test_a_set_up_that_was_cut_short_is_begun_again(database, url):
         store.get_tokens()
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
-    migrate.check(database, SCHEMA)
+    migrations.check(database, SCHEMA)
     execute(database, "DROP TABLE oauthtoken_version")
     with pytest.raises(MigrationError, match="has tokens but no version"):
-        migrate.upgrade(database, SCHEMA)
+        migrations.upgrade(database, SCHEMA)
 
 
 def test_create_false_neither_creates_a_file_nor_a_table(sqlite_url, tmp_path):
@@ -178,13 +179,13 @@ def test_create_false_neither_creates_a_file_nor_a_table(sqlite_url, tmp_path):
             store.get_tokens()
         other = Database(sqlite_url)
         assert tables(other) == set()
-        migrate.upgrade(other, SCHEMA)
+        migrations.upgrade(other, SCHEMA)
         other.close()
         store.save_token(login("alice"))
 
 
 def test_a_newer_table_is_refused_with_the_command_that_helps(database, url):
-    migrate.upgrade(database, SCHEMA)
+    migrations.upgrade(database, SCHEMA)
     execute(database, "UPDATE oauthtoken_version SET version_num = 'ffff'")
     with (
         SQLAlchemyTokenStore(url) as store,
@@ -192,16 +193,16 @@ def test_a_newer_table_is_refused_with_the_command_that_helps(database, url):
     ):
         store.get_tokens()
     with pytest.raises(SchemaNewerError):
-        migrate.upgrade(database, SCHEMA)
+        migrations.upgrade(database, SCHEMA)
 
 
 @pytest.mark.parametrize("revision", REVISIONS[:-1])
 def test_an_older_table_is_refused_with_the_command_that_helps(database, url, revision):
-    migrate.upgrade(database, SCHEMA, revision)
+    migrations.upgrade(database, SCHEMA, revision)
     with SQLAlchemyTokenStore(url) as store:
         with sdk_error(SchemaOlderError, "run zoho-tokenstore upgrade"):
             store.get_tokens()
-        migrate.upgrade(database, SCHEMA)
+        migrations.upgrade(database, SCHEMA)
         assert store.get_tokens() == []
 
 
@@ -230,35 +231,35 @@ def test_a_foreign_table_is_recognised_and_left_alone(database, url, ddl, maker,
         store.save_token(login("alice"))
     assert "zoho-tokenstore upgrade --table zoho_oauthtoken" in str(caught.value)
     with pytest.raises(ForeignSchemaError):
-        migrate.upgrade(database, SCHEMA)
+        migrations.upgrade(database, SCHEMA)
     assert tables(database) == {"oauthtoken"}
     with SQLAlchemyTokenStore(url, table="zoho_oauthtoken") as store:
         store.save_token(login("alice"))
 
 
 def test_columns_that_a_migration_cut_short_has_left_are_kept(database, url):
-    migrate.upgrade(database, SCHEMA, "0003")
+    migrations.upgrade(database, SCHEMA, "0003")
     execute(database, "ALTER TABLE oauthtoken ADD COLUMN login_at TIMESTAMP NULL")
-    migrate.upgrade(database, SCHEMA)
+    migrations.upgrade(database, SCHEMA)
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
         assert len(stored(store)) == 1
 
 
 def test_a_token_of_an_older_table_is_there_after_the_upgrade_and_after_the_way_back(database, url):
-    migrate.upgrade(database, SCHEMA, "0003")
+    migrations.upgrade(database, SCHEMA, "0003")
     names = "id_digest, id, identity_digest, user_name, refresh_token, created_at, updated_at"
     values = f"'{digest('id', 'one')}', 'one', 'i', 'alice', 'refresh', '2026-01-01', '2026-01-01'"
     execute(database, f"INSERT INTO oauthtoken ({names}) VALUES ({values})")
-    migrate.upgrade(database, SCHEMA)
+    migrations.upgrade(database, SCHEMA)
     with SQLAlchemyTokenStore(url, policy=TokenPolicy(max_age=10**9, max_idle=10**9)) as store:
         assert [row["refresh_token"] for row in stored(store)] == ["refresh"]
-    migrate.downgrade(database, SCHEMA, "0003", confirmed=True)
+    migrations.downgrade(database, SCHEMA, "0003", confirmed=True)
     assert read(database, lambda c: c.execute(text("SELECT id FROM oauthtoken")).scalar()) == "one"
 
 
 def test_a_version_without_its_table_is_not_taken_for_ours(database, url):
-    migrate.upgrade(database, SCHEMA)
+    migrations.upgrade(database, SCHEMA)
     execute(database, "DROP TABLE oauthtoken")
     with SQLAlchemyTokenStore(url) as store, sdk_error(ForeignSchemaError):
         store.get_tokens()
@@ -285,7 +286,7 @@ def test_two_stores_with_different_tables_share_a_database(url, database):
         "others_lease",
         "others_version",
     }
-    migrate.check(database, TokenSchema("others"))
+    migrations.check(database, TokenSchema("others"))
 
 
 def test_a_schema_of_its_own_works(server_url):
@@ -300,8 +301,8 @@ def test_a_schema_of_its_own_works(server_url):
             store.save_token(login("alice"))
             assert stored(other) == []
             assert len(stored(store)) == 1
-        migrate.check(database, TokenSchema(namespace=name))
-        migrate.downgrade(database, TokenSchema(namespace=name), "base", confirmed=True)
+        migrations.check(database, TokenSchema(namespace=name))
+        migrations.downgrade(database, TokenSchema(namespace=name), "base", confirmed=True)
     finally:
         execute(
             database,
@@ -318,14 +319,14 @@ def test_an_attached_sqlite_file_is_a_schema(tmp_path, sqlite_url):
 
     @event.listens_for(engine, "connect")
     def attach(connection, _record):
-        connection.execute("ATTACH DATABASE ? AS vault", (str(tmp_path / "vault.db"),))
+        connection.execute("ATTACH DATABASE ? AS codec", (str(tmp_path / "codec.db"),))
 
-    store = SQLAlchemyTokenStore(engine, schema="vault")
+    store = SQLAlchemyTokenStore(engine, schema="codec")
     store.save_token(login("alice"))
     assert len(stored(store)) == 1
     database = Database(engine)
-    migrate.check(database, TokenSchema(namespace="vault"))
-    names = read(database, lambda connection: inspect(connection).get_table_names(schema="vault"))
+    migrations.check(database, TokenSchema(namespace="codec"))
+    names = read(database, lambda connection: inspect(connection).get_table_names(schema="codec"))
     assert set(names) == {
         "oauthtoken",
         "oauthtoken_audit",

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, event, insert, select, update
 from sdks import SETTERS
 from support import KEY, emptied, execute, known, login, make_token, record, stored
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
-from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.models import audit_table, lease_table
+from zoho_tokenstore.schema.models import audit_table, lease_table
+from zoho_tokenstore.tokens.digests import digest
 
 TABLE = OAuthTokenRow.__table__
 AUDIT, LEASES = audit_table(TABLE), lease_table(TABLE)

@@ -6,10 +6,10 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from zoho_tokenstore.digests import DIGEST_COLUMNS
 from zoho_tokenstore.errors import TokenStoreError
-from zoho_tokenstore.matching import check_storable, identity, plan_save
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
+from zoho_tokenstore.tokens.matching import check_storable, identity, plan_save
+from zoho_tokenstore.tokens.record import TokenRecord
 
 TOKENS = st.builds(
     TokenRecord,

@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from support import SETTERS, known, make_token
-from zoho_tokenstore.digests import digest
 from zoho_tokenstore.testing.accounts import Accounts
+from zoho_tokenstore.tokens.digests import digest
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
 TOKENS = st.builds(

@@ -18,7 +18,7 @@ from zoho_tokenstore.errors import (
     RefreshThrottledError,
     RefreshTimeoutError,
 )
-from zoho_tokenstore.models import OAuthTokenRow, lease_table
+from zoho_tokenstore.schema.models import OAuthTokenRow, lease_table
 
 STORES = ("sqlite", "postgresql", "mariadb")
 ALICE = "alice@example.com"

@@ -1,7 +1,7 @@
 """The lease protocol, checked in every order of events: three workers, crashes, delays, late saves.
 
-The model takes its decisions with the store's own functions (``zoho_tokenstore.lease``); around
-them it has what the database and Zoho do. Each worker's steps are those of ``Refresher`` and of
+The model takes its decisions with the store's own functions (``refresh.lease``); around them it has
+what the database and Zoho do. Each worker's steps are those of ``RefreshCoordinator`` and of
 ``SQLAlchemyTokenStore._save_claimed``: read the row, read the lease, write it by compare and set,
 look at the row again, ask Zoho, save and settle in one transaction. Between any two of them any
 other worker may do any number of its own, the clock may run past the end of a lease, and a worker
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from zoho_tokenstore import lease as protocol
-from zoho_tokenstore.lease import Bid, Failure, Granted, Lease, Refused
 from zoho_tokenstore.policy import RefreshPolicy
+from zoho_tokenstore.refresh import lease as protocol
+from zoho_tokenstore.refresh.lease import Bid, Failure, Granted, Lease, Refused
 
 POLICY = RefreshPolicy(lease=1, http_timeout=0.5, early=0, budget=100)
 LEASE = 1000

@@ -14,9 +14,9 @@ from zoho_tokenstore.errors import (
     RefreshFailedError,
     RefreshThrottledError,
 )
-from zoho_tokenstore.lease import THROTTLED, Failure, Lease, is_late, settle
-from zoho_tokenstore.refresh import Refresher
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
+from zoho_tokenstore.refresh.lease import THROTTLED, Failure, Lease, is_late, settle
+from zoho_tokenstore.tokens.record import TokenRecord
 
 HOUR = 3600.0
 
@@ -80,7 +80,7 @@ def database():
 
 
 def worker(database, **policy):
-    return Refresher(RefreshPolicy(**policy), database, database)
+    return RefreshCoordinator(RefreshPolicy(**policy), database, database)
 
 
 @pytest.mark.parametrize(
@@ -292,7 +292,9 @@ def test_whatever_the_order_zoho_is_asked_once_and_everybody_is_answered(draws, 
 
     def work(name):
         shared = Shared(database, schedule, name)
-        refresher = Refresher(RefreshPolicy(lease=900, http_timeout=10, wait=800), shared, shared)
+        refresher = RefreshCoordinator(
+            RefreshPolicy(lease=900, http_timeout=10, wait=800), shared, shared
+        )
         try:
             served = refresher.serve(database.row, shared.find)
             if served.claim is None:

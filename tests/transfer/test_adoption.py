@@ -9,11 +9,12 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from support import LOGIN, known, login, sdk_error, stored
-from zoho_tokenstore import Keyring, SQLAlchemyTokenStore, migrate
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import main
-from zoho_tokenstore.database import Database
+from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import SDKSchemaError
-from zoho_tokenstore.schema import TokenSchema
+from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.state import TokenSchema
 
 KEY = Keyring.generate_key()
 MANY = 1_100
@@ -198,7 +199,7 @@ def test_what_was_ended_after_the_renaming_is_gone_on_with(sdk, url, database, c
     theirs = sdk()
     before = theirs.rows()
     for _ in range(2):  # once is enough
-        assert migrate.set_aside(database, TokenSchema()) == "oauthtoken_sdk"
+        assert migrations.set_aside(database, TokenSchema()) == "oauthtoken_sdk"
         assert theirs.tables() == {"oauthtoken_sdk"}
     status, out, _ = command("adopt", "--yes", "--json")
     assert (status, counts(out)) == (0, {"created": len(ROWS)})
@@ -209,8 +210,8 @@ def test_what_was_ended_after_the_renaming_is_gone_on_with(sdk, url, database, c
 def test_what_was_ended_half_way_through_the_rows_is_gone_on_with(sdk, url, database, command):
     """Others use the new table already; nothing newer of theirs is undone."""
     theirs = sdk()
-    migrate.set_aside(database, TokenSchema())
-    migrate.upgrade(database, TokenSchema())
+    migrations.set_aside(database, TokenSchema())
+    migrations.upgrade(database, TokenSchema())
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice@example.com", access_token="1000.fresh", expiry=str(2**42)))
     status, out, _ = command("adopt", "--yes", "--json")

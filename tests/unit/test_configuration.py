@@ -7,9 +7,11 @@ import pytest
 from sqlalchemy import create_engine, make_url
 
 from support import LOGIN, login, make_token, sdk_error, stored
-from zoho_tokenstore import SQLAlchemyTokenStore, retry
-from zoho_tokenstore.backends import timeouts_of
-from zoho_tokenstore.config import Settings
+from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.database import retry
+from zoho_tokenstore.database.backends import timeouts_of
+from zoho_tokenstore.database.faults import translate
+from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import (
     ConfigurationError,
     DatabaseBusyError,
@@ -17,8 +19,7 @@ from zoho_tokenstore.errors import (
     DatabaseUnavailableError,
     MissingDriverError,
 )
-from zoho_tokenstore.faults import translate
-from zoho_tokenstore.urls import resolve
+from zoho_tokenstore.settings import Settings
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_special_characters_in_a_password_survive():
 
 
 def test_without_any_driver_the_extra_is_named(monkeypatch):
-    monkeypatch.setattr("zoho_tokenstore.urls.find_spec", lambda _: None)
+    monkeypatch.setattr("zoho_tokenstore.database.urls.find_spec", lambda _: None)
     with pytest.raises(MissingDriverError, match=r"zoho-tokenstore\[mysql\]"):
         resolve("mariadb://h/d")
 

@@ -1,8 +1,8 @@
 import pytest
 
-from zoho_tokenstore.digests import DIGEST_COLUMNS, DIGEST_LENGTH, digest, row_digests
-from zoho_tokenstore.matching import identity
-from zoho_tokenstore.token import TokenRecord, mask
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, DIGEST_LENGTH, digest, row_digests
+from zoho_tokenstore.tokens.matching import identity
+from zoho_tokenstore.tokens.record import TokenRecord, mask
 
 
 def test_a_record_shows_names_and_masks_secrets():

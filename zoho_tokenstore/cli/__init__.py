@@ -9,7 +9,7 @@ from typing import Annotated, Final
 import typer
 
 from zoho_tokenstore import __version__
-from zoho_tokenstore.cli import audit, demo, doctor, keys, removing, schema, tokens, transfer
+from zoho_tokenstore.cli import audit, demo, doctor, keys, removal, schema, tokens, transfer
 from zoho_tokenstore.cli.console import messages
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
@@ -27,7 +27,7 @@ app = typer.Typer(
 schema.register(app)
 keys.register(app)
 tokens.register(app)
-removing.register(app)
+removal.register(app)
 transfer.register(app)
 audit.register(app)
 doctor.register(app)

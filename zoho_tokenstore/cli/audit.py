@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from sqlalchemy import Row
 
-from zoho_tokenstore.audit import Event
 from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table, span
-from zoho_tokenstore.config import Settings
+from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.audit import Event
 
 __all__ = ["register"]
 

@@ -15,13 +15,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import TokenStoreError
-from zoho_tokenstore.keyring import Keyring
 from zoho_tokenstore.sdk import load
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.testing.accounts import Account
-from zoho_tokenstore.token import TokenRecord, mask
+from zoho_tokenstore.tokens.record import TokenRecord, mask
 
 __all__ = ["register"]
 

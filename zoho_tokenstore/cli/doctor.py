@@ -11,19 +11,19 @@ import typer
 from rich.table import Table
 from sqlalchemy import func, select
 
-from zoho_tokenstore import migrate
+from zoho_tokenstore.cli.checks import check_permissions, file_mode, journal_mode
 from zoho_tokenstore.cli.console import data, print_table
 from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened
-from zoho_tokenstore.clock import epoch_milliseconds
-from zoho_tokenstore.config import Settings
+from zoho_tokenstore.database.clock import epoch_milliseconds
+from zoho_tokenstore.database.skew import TOLERANCE
 from zoho_tokenstore.errors import DecryptionError, MissingSDKError, TokenStoreError
-from zoho_tokenstore.health import check_permissions, file_mode, journal_mode
-from zoho_tokenstore.logins import refused_logins
-from zoho_tokenstore.rotation import READABLE, count_keys
-from zoho_tokenstore.scan import every_token
-from zoho_tokenstore.schema import HEAD
+from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.state import HEAD
 from zoho_tokenstore.sdk import load
-from zoho_tokenstore.skew import TOLERANCE
+from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.logins import refused_logins
+from zoho_tokenstore.storage.rotation import READABLE, count_keys
+from zoho_tokenstore.storage.scan import every_token
 
 __all__ = ["register"]
 
@@ -151,7 +151,7 @@ def _journal(table: OpenedTable) -> Found | None:
 def _schema(table: OpenedTable) -> Found:
     names = table.settings.token_schema
     table.database.autocommit(lambda session: names.ready(session.connection(), create=False))
-    migrate.check(table.database, names)
+    migrations.check(table.database, names)
     return "ok", f"{names.name}, revision {HEAD} (head)"
 
 
@@ -162,10 +162,10 @@ def _permissions(table: OpenedTable) -> Found:
 
 def _keys(table: OpenedTable) -> Found:
     keyring = table.settings.keyring
-    vault = table.vault
+    codec = table.codec
     counted = count_keys(table.database, table.table)
     readable = counted.pop(READABLE, 0)
-    if not vault.encrypts or keyring is None:
+    if not codec.encrypts or keyring is None:
         return "warn", (
             f"secrets are stored readable ({readable} tokens): make a key with "
             "'zoho-tokenstore keys generate'"
@@ -185,7 +185,7 @@ def _tokens(table: OpenedTable) -> Found:
     if unreadable:
         ids = [token_id for error in unreadable for token_id in error.token_ids]
         return "fail", f"{len(ids)} cannot be read ({_some(ids)}): {unreadable[0]}"
-    refused = refused_logins(table.database, table.table, table.vault)
+    refused = refused_logins(table.database, table.table, table.codec)
     if refused:
         return "warn", (
             f"{stored} stored, {len(refused)} refused by Zoho ({_some(sorted(refused))}): log "

@@ -8,11 +8,11 @@ from sqlalchemy import func, select
 
 from zoho_tokenstore.cli.console import data, messages, progress_bar
 from zoho_tokenstore.cli.options import Json, on_table, opened_table
-from zoho_tokenstore.config import PREFIX, Settings
+from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.keyring import Keyring
-from zoho_tokenstore.keys import open_encrypted
-from zoho_tokenstore.rotation import READABLE, Rotation, Rotator, count_keys
+from zoho_tokenstore.settings import PREFIX, Settings
+from zoho_tokenstore.storage.keys import open_encrypted_codec
+from zoho_tokenstore.storage.rotation import READABLE, KeyRotation, RotationReport, count_keys
 
 __all__ = ["register"]
 
@@ -63,12 +63,12 @@ def rotate(
         )
     with opened_table(settings) as opened, progress_bar() as progress:
         database, tokens = opened.database, opened.table
-        vault = open_encrypted(
+        codec = open_encrypted_codec(
             database, tokens, settings.keyring, all_keys=False, to_write=not dry_run
         )
         rows = database.autocommit(lambda s: s.scalar(select(func.count()).select_from(tokens)))
         task = progress.add_task("counting" if dry_run else "encrypting", total=rows)
-        rotation = Rotator(database, tokens, vault, opened.audit).run(
+        rotation = KeyRotation(database, tokens, codec, opened.audit).run(
             dry_run=dry_run, on_rows=lambda number: progress.advance(task, number)
         )
     _report(rotation, settings.keyring, as_json=as_json)
@@ -76,7 +76,7 @@ def rotate(
         raise typer.Exit(1)
 
 
-def _report(rotation: Rotation, keyring: Keyring, *, as_json: bool) -> None:
+def _report(rotation: RotationReport, keyring: Keyring, *, as_json: bool) -> None:
     counts = {
         "rotated": rotation.rotated,
         "current": rotation.current,

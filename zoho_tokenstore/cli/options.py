@@ -13,17 +13,17 @@ from typing import Annotated, Concatenate, Final, ParamSpec, cast
 import typer
 from sqlalchemy import ColumnElement, Table
 
-from zoho_tokenstore.audit import AuditLog
-from zoho_tokenstore.config import Settings
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.digests import digest
+from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.encryption.codec import ReadableCodec, RowCodec
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.keys import open_vault
-from zoho_tokenstore.leases import LeaseRepository
-from zoho_tokenstore.models import lease_table
-from zoho_tokenstore.removal import Removal
-from zoho_tokenstore.repository import TokenRepository
-from zoho_tokenstore.vault import ReadableVault, Vault
+from zoho_tokenstore.schema.models import lease_table
+from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.audit import AuditLog
+from zoho_tokenstore.storage.keys import open_codec
+from zoho_tokenstore.storage.leases import LeaseTable
+from zoho_tokenstore.storage.maintenance import Removal
+from zoho_tokenstore.storage.tokens import TokenTable
+from zoho_tokenstore.tokens.digests import digest
 
 __all__ = [
     "Json",
@@ -158,32 +158,32 @@ class OpenedTable:
         return AuditLog(self.table, enabled=self.settings.audit)
 
     @cached_property
-    def vault(self) -> Vault:
+    def codec(self) -> RowCodec:
         """Reads its secrets; not for writing any.
 
         Raises:
             MissingKeyError: A key is missing.
         """
-        return open_vault(self.database, self.table, self.settings.keyring, to_write=False)
+        return open_codec(self.database, self.table, self.settings.keyring, to_write=False)
 
     @cached_property
-    def tokens(self) -> TokenRepository:
+    def tokens(self) -> TokenTable:
         """The SQL of its tokens, which are only read.
 
         Raises:
             MissingKeyError: A key is missing.
         """
-        return self.repository(self.vault)
+        return self.repository(self.codec)
 
     @cached_property
     def removal(self) -> Removal:
         """Removes its tokens, for which nothing has to be decrypted."""
-        return Removal(self.repository(ReadableVault()), LeaseRepository(lease_table(self.table)))
+        return Removal(self.repository(ReadableCodec()), LeaseTable(lease_table(self.table)))
 
-    def repository(self, vault: Vault) -> TokenRepository:
-        """Return the SQL of its tokens, with their values in a vault."""
+    def repository(self, codec: RowCodec) -> TokenTable:
+        """Return the SQL of its tokens, with their values in a codec."""
         backend = self.database.url.get_backend_name()
-        return TokenRepository(self.table, backend, vault, audit=self.audit)
+        return TokenTable(self.table, backend, codec, audit=self.audit)
 
     def of_user(self, name: str) -> ColumnElement[bool]:
         """Return the condition of a user's rows."""

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 from sqlalchemy import make_url
 
-from zoho_tokenstore import migrate
 from zoho_tokenstore.cli.console import data, messages
 from zoho_tokenstore.cli.options import Json, SchemaName, TableName, Url, opened
-from zoho_tokenstore.config import Settings
-from zoho_tokenstore.database import Database
-from zoho_tokenstore.schema import HEAD
+from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.state import HEAD
+from zoho_tokenstore.settings import Settings
 
 __all__ = ["register"]
 
@@ -40,12 +40,12 @@ def upgrade(
     """Create the token table, or bring it up to date."""
     settings = _settings(url, table, schema)
     if sql:
-        migrate.offline_sql(
+        migrations.offline_sql(
             make_url(settings.url), settings.token_schema, "upgrade", revision, sys.stdout
         )
         return
     with opened(settings) as database:
-        migrate.upgrade(database, settings.token_schema, revision)
+        migrations.upgrade(database, settings.token_schema, revision)
         _tell_revision(settings, database)
 
 
@@ -62,12 +62,12 @@ def downgrade(
     settings = _settings(url, table, schema)
     if sql:
         span = revision if ":" in revision else f"{HEAD}:{revision}"
-        migrate.offline_sql(
+        migrations.offline_sql(
             make_url(settings.url), settings.token_schema, "downgrade", span, sys.stdout
         )
         return
     with opened(settings) as database:
-        migrate.downgrade(database, settings.token_schema, revision, confirmed=yes)
+        migrations.downgrade(database, settings.token_schema, revision, confirmed=yes)
         _tell_revision(settings, database)
 
 
@@ -88,7 +88,7 @@ def current(
 
 def history(*, as_json: Json = False) -> None:
     """List the revisions, newest first."""
-    revisions = migrate.history()
+    revisions = migrations.history()
     if as_json:
         data.print(json.dumps([{"revision": key, "summary": doc} for key, doc in revisions]))
         return
@@ -100,7 +100,7 @@ def check(*, url: Url = None, table: TableName = None, schema: SchemaName = None
     """Fail unless the table in the database is exactly the one that this release describes."""
     settings = _settings(url, table, schema)
     with opened(settings) as database:
-        migrate.check(database, settings.token_schema)
+        migrations.check(database, settings.token_schema)
     messages.print("the table is what this release describes")
 
 

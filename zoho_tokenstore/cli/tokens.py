@@ -10,15 +10,15 @@ import typer
 from rich.table import Column, Table
 from sqlalchemy import select
 
-from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table
-from zoho_tokenstore.config import Settings
-from zoho_tokenstore.digests import digest
 from zoho_tokenstore.errors import UnknownIdError
-from zoho_tokenstore.logins import needs_login, refused_logins
-from zoho_tokenstore.scan import every_token
-from zoho_tokenstore.token import FIELDS, SECRET_FIELDS, TokenRecord, mask
+from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.audit import AuditLog
+from zoho_tokenstore.storage.logins import needs_login, refused_logins
+from zoho_tokenstore.storage.scan import every_token
+from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord, mask
 
 __all__ = ["register"]
 
@@ -64,7 +64,7 @@ def list_tokens(
 
     unreadable: dict[str, str] = {}
     with opened_table(settings) as opened:
-        refused = refused_logins(opened.database, opened.table, opened.vault)
+        refused = refused_logins(opened.database, opened.table, opened.codec)
         rows = [
             _shown(record, now, refused)
             for record in _every(opened, unreadable)
@@ -96,7 +96,7 @@ def show(
         found = opened.database.autocommit(lambda session: opened.tokens.find(session, key))
         if found is None:
             raise UnknownIdError(f"no token is stored under the id {id!r}")
-        refused = refused_logins(opened.database, opened.table, opened.vault)
+        refused = refused_logins(opened.database, opened.table, opened.codec)
         times = _times(opened, id)
     shown = _shown(found, _now(), refused) | times
     if as_json:
@@ -115,7 +115,7 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
     users, clients, unreadable = set(), set(), dict[str, str]()
     counts = dict.fromkeys(("tokens", "expired", "expiring_within_the_hour", "needs_login"), 0)
     with opened_table(settings) as opened:
-        refused = refused_logins(opened.database, opened.table, opened.vault)
+        refused = refused_logins(opened.database, opened.table, opened.codec)
         for token in _every(opened, unreadable):
             users.add(token.user_name)
             clients.add(token.client_id)

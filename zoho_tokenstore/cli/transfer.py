@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 from sqlalchemy import URL
 
-from zoho_tokenstore.audit import AuditLog
 from zoho_tokenstore.cli.console import data, messages, progress_bar
 from zoho_tokenstore.cli.options import (
     Json,
@@ -21,17 +20,18 @@ from zoho_tokenstore.cli.options import (
     opened,
     opened_table,
 )
-from zoho_tokenstore.config import Settings
 from zoho_tokenstore.errors import DecryptionError
-from zoho_tokenstore.keys import open_vault
-from zoho_tokenstore.scan import every_token
-from zoho_tokenstore.token import TokenRecord
-from zoho_tokenstore.transfer.adopting import Adoption
-from zoho_tokenstore.transfer.exporting import write_csv, write_json
+from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.audit import AuditLog
+from zoho_tokenstore.storage.keys import open_codec
+from zoho_tokenstore.storage.scan import every_token
+from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.transfer.adoption import Adoption
+from zoho_tokenstore.transfer.dbstore import TableSource
+from zoho_tokenstore.transfer.exporter import write_csv, write_json
 from zoho_tokenstore.transfer.filestore import FileStoreSource, filestore_lines, is_number
-from zoho_tokenstore.transfer.importing import Importer, OnConflict, Report, Source
+from zoho_tokenstore.transfer.importer import Importer, ImportReport, OnConflict, Source
 from zoho_tokenstore.transfer.layouts import FileLayout
-from zoho_tokenstore.transfer.tables import TableSource
 
 __all__ = ["register"]
 
@@ -153,8 +153,8 @@ def _import(
     settings: Settings, source: Source, on_conflict: OnConflict, *, dry_run: bool, as_json: bool
 ) -> None:
     with opened_table(settings) as table:
-        vault = open_vault(table.database, table.table, settings.keyring, to_write=not dry_run)
-        tokens = table.repository(vault)
+        codec = open_codec(table.database, table.table, settings.keyring, to_write=not dry_run)
+        tokens = table.repository(codec)
 
         with progress_bar() as progress:
             task = progress.add_task("reading" if dry_run else "importing", total=source.total)
@@ -204,7 +204,7 @@ def _tell_left_out(where: str, why: str) -> None:
     messages.print(f"left out: {where}: {why}", style="red")
 
 
-def _report(report: Report, *, as_json: bool) -> None:
+def _report(report: ImportReport, *, as_json: bool) -> None:
     counts = asdict(report)
     if as_json:
         data.print(json.dumps(counts))

@@ -11,7 +11,7 @@ from zohocrmsdk.src.com.zoho.crm.api.record import RecordOperations
 from zohocrmsdk.src.com.zoho.crm.api.sdk_config import SDKConfig
 from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 
-from zoho_tokenstore.sdk.contract import SDKTokenStore
+from zoho_tokenstore.sdk.token_store import SDKTokenStore
 
 __all__ = ["Application", "Visit"]
 

@@ -11,7 +11,7 @@ from zoho_tokenstore.errors import (
     TokenTypeError,
     UnknownIdError,
 )
-from zoho_tokenstore.token import FIELDS, TokenRecord, check_text
+from zoho_tokenstore.tokens.record import FIELDS, TokenRecord, check_text
 
 __all__ = ["SDKBinding", "accessors", "in_order", "messages"]
 

@@ -9,7 +9,7 @@ from zcrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 from zcrmsdk.src.com.zoho.crm.api.util.constants import Constants
 
 from zoho_tokenstore.sdk.binding import SDKBinding, accessors, in_order, messages
-from zoho_tokenstore.sdk.coordinated import coordinated
+from zoho_tokenstore.sdk.coordinated_token import coordinated
 
 __all__ = ["BINDING", "CoordinatedToken"]
 

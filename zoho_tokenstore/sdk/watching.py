@@ -3,9 +3,17 @@
 import sys
 from typing import Any, Final, Protocol
 
-from zoho_tokenstore.lease import Failure
+from zoho_tokenstore.refresh.lease import Failure
 
-__all__ = ["ATTRIBUTE", "Watch", "asked_by_sdk", "can_be_watched", "release", "watch", "watched_by"]
+__all__ = [
+    "ATTRIBUTE",
+    "RefreshObserver",
+    "asked_by_sdk",
+    "can_be_watched",
+    "release",
+    "watch",
+    "watched_by",
+]
 
 ASKERS: Final = ("authenticate", "get_token")
 """The SDK's methods that look a token up in order to use it (A and B; C). Its ``revoke()``, and an
@@ -16,7 +24,7 @@ ATTRIBUTE: Final = "_watch"
 contain one of its fields' names, ``id`` among them; not this one."""
 
 
-class Watch(Protocol):
+class RefreshObserver(Protocol):
     """Who wants to know how a refresh ends."""
 
     @property
@@ -50,7 +58,7 @@ def can_be_watched(token: object, subclass: type) -> bool:
     return type(token) in (subclass, subclass.__base__)
 
 
-def watch(token: Any, subclass: type, by: Watch) -> None:  # noqa: ANN401 - untyped SDK
+def watch(token: Any, subclass: type, by: RefreshObserver) -> None:  # noqa: ANN401 - untyped SDK
     """Make a token of the SDK tell how its refresh ends."""
     token.__class__ = subclass
     setattr(token, ATTRIBUTE, by)
@@ -62,7 +70,7 @@ def watched_by(token: object) -> Any:  # noqa: ANN401 - whoever watches
 
 
 def release(token: Any) -> None:  # noqa: ANN401 - untyped SDK
-    """Turn the token into an ordinary one of the SDK again."""
+    """PendingRefresh the token into an ordinary one of the SDK again."""
     if watched_by(token) is not None:
         delattr(token, ATTRIBUTE)
         token.__class__ = type(token).__base__

@@ -6,9 +6,9 @@ from typing import Any
 from uuid import uuid4
 
 from zoho_tokenstore.errors import DecryptionError
-from zoho_tokenstore.matching import find_one, plan_save, rule_of
 from zoho_tokenstore.sdk import SDKTokenStore
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.tokens.matching import find_one, plan_save, rule_of
+from zoho_tokenstore.tokens.record import TokenRecord
 
 __all__ = ["ListTokenStore"]
 

@@ -1,1 +1,1 @@
-"""Tokens from the stores that SDKs ship, and back again."""
+"""Import from and export to other stores."""

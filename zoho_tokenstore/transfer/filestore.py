@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from zoho_tokenstore.errors import SourceError
-from zoho_tokenstore.token import TokenRecord
+from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.transfer.layouts import (
     FIELD_OF,
     FILES,

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
-from zoho_tokenstore.encryption import MARK
+from zoho_tokenstore.encryption.cipher import MARK
 from zoho_tokenstore.errors import InvalidTokenError
-from zoho_tokenstore.matching import check_storable
-from zoho_tokenstore.token import FIELDS, SECRET_FIELDS, TokenRecord
+from zoho_tokenstore.tokens.matching import check_storable
+from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
 __all__ = ["FILES", "FileLayout", "Layout", "SourceRow", "layout_of"]
 

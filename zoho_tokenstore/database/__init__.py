@@ -1,0 +1,1 @@
+"""Connections, transactions, retries, one module of differences per database; knows no table."""

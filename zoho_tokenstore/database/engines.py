@@ -1,0 +1,203 @@
+"""The engines of one database: one in autocommit, in which writes begin, and one for migrations.
+
+They share one pool. They are engines of our own also on the caller's pool, so that no listener and
+no setting of ours is seen elsewhere.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, Self, TypeVar
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+
+from zoho_tokenstore.database import postgresql, sqlite
+from zoho_tokenstore.database.backends import backend_of, timeouts_of
+from zoho_tokenstore.database.tls import warn_if_unencrypted
+from zoho_tokenstore.database.urls import missing_driver
+from zoho_tokenstore.errors import ConfigurationError
+
+__all__ = ["Engines", "checked_engine"]
+
+T = TypeVar("T")
+
+LOGGING_NAME: Final = "zoho_tokenstore"
+ROLLBACK_SKIPPED: Final = ("+pymysql", "+mysqldb")
+"""Drivers that always ask the server to roll back, and know by themselves that it need not."""
+UNFINISHED: Final = "zoho_tokenstore.unfinished"
+"""Marks a connection whose transaction has begun and not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """Two engines on one pool.
+
+    Attributes:
+        autocommit: Each statement is a transaction.
+        migrator: A transaction may change the schema.
+        begin_write: Statements that begin a transaction in autocommit.
+    """
+
+    autocommit: Engine
+    migrator: Engine
+    begin_write: tuple[str, ...]
+
+    @classmethod
+    def of_url(cls, url: URL, *, create: bool) -> Self:
+        """Make the pool of a URL with a driver; nothing is opened yet.
+
+        Args:
+            url: Where to connect.
+            create: Whether a missing SQLite file may be created.
+
+        Raises:
+            ConfigurationError: The driver does not understand the URL.
+            MissingDriverError: The driver is not installed.
+        """
+        on_sqlite = url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"connect_args": timeouts_of(url)}
+        if on_sqlite:
+            options = sqlite.engine_options(url)
+        # A read leaves nothing to roll back, so some drivers are spared a round trip or two.
+        # Writers begin within autocommit, and their rollbacks must not be skipped as well.
+        options["skip_autocommit_rollback"] = url.drivername.endswith(ROLLBACK_SKIPPED)
+        options["isolation_level"] = "AUTOCOMMIT"
+        first = checked_engine(url, pool_reset_on_return=None, **options)
+        second = checked_engine(url, pool=first.pool, isolation_level="AUTOCOMMIT")
+        if on_sqlite:
+            sqlite.prepare(first, create=create)
+        postgresql.prepare(first)
+        warn_if_unencrypted(first)
+        backend = backend_of(url)
+        event.listen(first, "connect", _executing(backend.on_connect))
+        event.listen(first, "reset", _roll_back_unfinished)
+        return cls(
+            _quiet(first),
+            _beginning(_quiet(second), backend.begin_migration),
+            backend.begin_write,
+        )
+
+    @classmethod
+    def of_engine(cls, engine: Engine) -> Self:
+        """Use the pool of an engine that the caller keeps."""
+        backend = backend_of(engine.url)
+        # Its connections are put into autocommit for each use, and back.
+        autocommit = {"isolation_level": "AUTOCOMMIT"}
+        return cls(
+            _quiet(engine, **autocommit),
+            _beginning(_quiet(engine, **autocommit), backend.begin_migration),
+            backend.isolate + backend.begin_write,
+        )
+
+    def transaction(
+        self,
+        session: Session,
+        work: Callable[[Session], T],
+        end: Literal["COMMIT", "ROLLBACK"] = "COMMIT",
+    ) -> T:
+        """Run ``work`` in a session of :attr:`autocommit` as one transaction.
+
+        The effect is as if it had run alone, or it fails and there is none. The session keeps its
+        connection: to change it for one that is not in autocommit costs as much as the work.
+
+        Args:
+            session: Where to work.
+            work: What to do.
+            end: How to end what does not fail.
+        """
+        connection = session.connection()
+        connection.info[UNFINISHED] = True
+        try:
+            for statement in self.begin_write:
+                connection.exec_driver_sql(statement)
+            result = work(session)
+            connection.exec_driver_sql(end)
+        except BaseException:
+            _roll_back(connection)
+            raise
+        connection.info.pop(UNFINISHED)
+        return result
+
+
+def checked_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as create_engine
+    """Make an engine of a URL with a driver; nothing is opened yet.
+
+    Raises:
+        ConfigurationError: The driver does not understand the URL.
+        MissingDriverError: The driver is not installed.
+    """
+    try:
+        return create_engine(url, **options)
+    except (ArgumentError, ValueError, TypeError) as error:
+        # From None: the cause may show the URL, and with it the password.
+        raise ConfigurationError(
+            f"the database URL cannot be used with {url.drivername} ({type(error).__name__})"
+        ) from None
+    except ImportError as error:
+        raise missing_driver(url, error.name or url.drivername) from error
+
+
+def _quiet(engine: Engine, **options: str) -> Engine:
+    """Return an engine on the same pool which shows neither parameters nor rows."""
+    quiet = engine.execution_options(**options)
+    quiet.hide_parameters = True
+    quiet.logging_name = LOGGING_NAME
+    quiet.echo = engine.echo  # makes the logger again, under the new name
+    return quiet
+
+
+def _beginning(engine: Engine, statements: tuple[str, ...]) -> Engine:
+    """Make the engine's transactions begin with these statements."""
+
+    def begin(connection: Connection) -> None:
+        connection.info[UNFINISHED] = True
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+    def end(connection: Connection) -> None:
+        if not connection.invalidated:
+            connection.info.pop(UNFINISHED, None)
+
+    event.listen(engine, "begin", begin)
+    event.listen(engine, "commit", end)
+    event.listen(engine, "rollback", end)
+    return engine
+
+
+def _roll_back(connection: Connection) -> None:
+    if connection.invalidated:
+        return
+    try:
+        connection.connection.rollback()
+    except Exception:  # noqa: BLE001 - as every driver says it: the connection is of no use
+        connection.invalidate()
+    else:
+        connection.info.pop(UNFINISHED)
+
+
+def _executing(statements: tuple[str, ...]) -> Callable[[DBAPIConnection, object], None]:
+    def execute(connection: DBAPIConnection, _record: object) -> None:
+        for statement in statements:
+            connection.cursor().execute(statement)
+
+    return execute
+
+
+def _roll_back_unfinished(
+    connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolResetState
+) -> None:
+    """Let no transaction that somebody abandoned go back into the pool."""
+    if record.info.pop(UNFINISHED, False):
+        connection.rollback()
+
+
+def _shows_no_row(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+# hide_parameters hides what goes in; what comes out is logged row by row at level DEBUG.
+logging.getLogger(f"sqlalchemy.engine.Engine.{LOGGING_NAME}").addFilter(_shows_no_row)

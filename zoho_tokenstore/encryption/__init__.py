@@ -1,0 +1,1 @@
+"""Keys, ciphers and row codecs: between records and column values."""

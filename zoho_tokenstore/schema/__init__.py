@@ -1,0 +1,1 @@
+"""The tables, their revisions, and Alembic."""

@@ -1,0 +1,204 @@
+"""Whose token table is this, and of which release: asked once, before the first use."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Final
+
+from sqlalchemy import Column, Connection, Inspector, MetaData, String, Table, inspect, select
+
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    ForeignSchemaError,
+    SchemaMissingError,
+    SchemaNewerError,
+    SchemaOlderError,
+    SDKSchemaError,
+)
+from zoho_tokenstore.schema.models import (
+    ADDED_COLUMNS,
+    DEFAULT_TABLE,
+    audit_table,
+    key_table,
+    lease_table,
+    token_table,
+)
+
+__all__ = ["HEAD", "REVISIONS", "SchemaState", "TokenSchema"]
+
+REVISIONS: Final = ("0001", "0002", "0003", "0004")
+"""Every revision in ``migrations/``, oldest first; kept here so that no start has to scan files."""
+
+HEAD: Final = REVISIONS[-1]
+"""The revision that this release works with."""
+
+SDK_COLUMNS: Final = frozenset({"expiry_time", "access_token", "grant_token"})
+"""Columns that every table of the SDK's own DBStore has (zcrmsdk 3 to zohocrmsdk8-0 7) and ours
+does not: it calls the expiry ``expiry``."""
+
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
+
+
+class SchemaState(Enum):
+    """What stands in the database where the token table should be."""
+
+    EMPTY = auto()
+    CURRENT = auto()
+    OLDER = auto()
+    NEWER = auto()
+    UNFINISHED = auto()
+    FOREIGN = auto()
+    SDK = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenSchema:
+    """The names of one token table, the tables beside it, and its version table.
+
+    Attributes:
+        name: The token table's name: letters, digits and underscores, 40 at most.
+        namespace: The schema that it lies in, ``None`` for the connection's default.
+    """
+
+    name: str = DEFAULT_TABLE
+    namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse names that not every database takes.
+
+        Raises:
+            ConfigurationError: A name has other characters or is too long.
+        """
+        for what, value in (("table", self.name), ("schema", self.namespace)):
+            if value is not None and not _NAME.fullmatch(str(value)):
+                raise ConfigurationError(
+                    f"the {what} name {value!r} cannot be used: take letters, digits and "
+                    "underscores, 40 at most, no digit first"
+                )
+
+    @property
+    def table(self) -> Table:
+        """The token table."""
+        return token_table(self.name, self.namespace)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """The token table and those beside it, each made by the revision of its place."""
+        beside = (lease_table, key_table, audit_table)
+        return self.table, *(table_of(self.table) for table_of in beside)
+
+    def tables_after(self, revision: str) -> tuple[Table, ...]:
+        """Return the tables that revisions after this one make."""
+        return self.tables[REVISIONS.index(revision) + 1 :]
+
+    @property
+    def version_table(self) -> str:
+        """The name of Alembic's version table for this token table."""
+        return f"{self.name}_version"
+
+    @property
+    def options(self) -> str:
+        """The command line's options that name this table, empty for the default one."""
+        table = f" --table {self.name}" if self.name != DEFAULT_TABLE else ""
+        return table + (f" --schema {self.namespace}" if self.namespace else "")
+
+    def revision(self, connection: Connection) -> str | None:
+        """Return the revision recorded in the database, ``None`` without one."""
+        if not inspect(connection).has_table(self.version_table, schema=self.namespace):
+            return None
+        versions = Table(
+            self.version_table,
+            MetaData(),
+            Column("version_num", String(32)),
+            schema=self.namespace,
+        )
+        return connection.execute(select(versions.c.version_num)).scalar()
+
+    def state(self, connection: Connection) -> SchemaState:
+        """Find out what is there."""
+        # The revision first: while somebody sets the table up, it is the last thing to appear.
+        revision = self.revision(connection)
+        inspector = inspect(connection)
+        present = inspector.has_table(self.name, schema=self.namespace)
+        if revision is None:
+            if not present:
+                return SchemaState.EMPTY
+            return self._made_by(inspector)
+        if revision not in REVISIONS:
+            return SchemaState.NEWER
+        if not present:
+            return SchemaState.FOREIGN
+        if revision == HEAD:
+            return SchemaState.CURRENT
+        # Where DDL is not transactional, a revision's table can be there before its number is.
+        later = (table.name for table in self.tables_after(revision))
+        cut_short = any(inspector.has_table(name, schema=self.namespace) for name in later)
+        return SchemaState.UNFINISHED if cut_short else SchemaState.OLDER
+
+    def is_the_sdks(self, connection: Connection, name: str) -> bool:
+        """Tell whether there is a table of this name beside ours, and the SDK's DBStore made it."""
+        inspector = inspect(connection)
+        there = inspector.has_table(name, schema=self.namespace)
+        return there and self._columns(inspector, name) >= SDK_COLUMNS
+
+    def _columns(self, inspector: Inspector, name: str) -> set[str]:
+        return {column["name"].lower() for column in inspector.get_columns(name, self.namespace)}
+
+    def _made_by(self, inspector: Inspector) -> SchemaState:
+        """Tell whose the table is that has no version."""
+        columns = self._columns(inspector, self.name)
+        if columns >= SDK_COLUMNS:
+            return SchemaState.SDK
+        # MySQL's DDL is not transactional: somebody is setting it up, or was ended while doing so.
+        ours = columns >= set(self.table.columns.keys()) - set(ADDED_COLUMNS)
+        return SchemaState.UNFINISHED if ours else SchemaState.FOREIGN
+
+    def ready(self, connection: Connection, *, create: bool) -> bool:
+        """Tell whether the table can be used; ``False`` when it may be set up first.
+
+        Raises:
+            SchemaError: It can be neither used nor set up; the error names the command that helps.
+        """
+        state = self.state(connection)
+        if state in (SchemaState.EMPTY, SchemaState.UNFINISHED):
+            if create:
+                return False
+            raise SchemaMissingError(
+                f"the database has no table {self.name!r} and the store may not create it: "
+                f"run {SchemaMissingError.command}{self.options}"
+            )
+        self.refuse_unusable(state)
+        if state is SchemaState.OLDER:
+            raise SchemaOlderError(
+                f"the table {self.name!r} was made by an earlier release: "
+                f"run {SchemaOlderError.command}{self.options}"
+            )
+        return True
+
+    def refuse_unusable(self, state: SchemaState) -> None:
+        """Raise for a table that this release cannot even upgrade.
+
+        Raises:
+            SchemaNewerError: A later release made it.
+            SDKSchemaError: The SDK's DBStore was to use it.
+            ForeignSchemaError: Something else made it.
+        """
+        if state is SchemaState.NEWER:
+            raise SchemaNewerError(
+                f"the table {self.name!r} was made by a later release: "
+                f"run {SchemaNewerError.command}, or go back with that release's "
+                f"'zoho-tokenstore downgrade {HEAD}'"
+            )
+        elsewhere = (
+            f"keep the tokens in a table of another name, run {ForeignSchemaError.command} and "
+            "pass table='zoho_oauthtoken'"
+        )
+        if state is SchemaState.SDK:
+            raise SDKSchemaError(
+                f"the table {self.name!r} was made by the SDK's own DBStore and is left alone: run "
+                f"{SDKSchemaError.command}{self.options} to take it over, or {elsewhere}"
+            )
+        if state is SchemaState.FOREIGN:
+            raise ForeignSchemaError(
+                f"the table {self.name!r} was made by something else and is left alone: {elsewhere}"
+            )

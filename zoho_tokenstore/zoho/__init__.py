@@ -1,0 +1,1 @@
+"""Zoho's side: data centers and requests to the accounts server."""
