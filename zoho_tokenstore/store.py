@@ -154,7 +154,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _find(self, token: TokenRecord) -> TokenRecord | None:
         self._prepare()
-        found = self._database.autocommit(lambda session: self._tokens.find(session, token))
+        found = self._database.read(lambda session: self._tokens.find(session, token))
         if found is None:
             if self._retention:
                 self._remove_outdated(token)
@@ -166,7 +166,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     def _remove_outdated(self, token: TokenRecord) -> None:
         """Remove what the policy does not let be served any more, if that is what was asked for."""
         find = self._tokens.find_outdated
-        if self._database.autocommit(lambda session: find(session, token)):
+        if self._database.read(lambda session: find(session, token)):
             self._database.write(
                 # Looked for again: somebody may have logged in meanwhile.
                 lambda session: self._removal.remove(
@@ -176,7 +176,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _note_use(self, key: str) -> None:
         try:
-            self._database.autocommit(lambda session: self._retention.note_use(session, key))
+            self._database.read(lambda session: self._retention.note_use(session, key))
         except DatabaseError as error:  # the token is good all the same
             log.warning("the use of token %s could not be noted: %s", key, error)
 
@@ -194,10 +194,9 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             return self._database.write(
                 lambda session: refresh(session, token) or upsert(session, token)
             )
-        key = self._database.autocommit(lambda session: refresh(session, token))
+        key = self._database.read(lambda session: refresh(session, token))
         if key is None:
-            write = self._database.write if self._audit.enabled else self._database.write_one
-            key = write(lambda session: upsert(session, token))
+            key = self._database.write(lambda session: upsert(session, token))
         return key
 
     def _save_claimed(
@@ -262,7 +261,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
                 from zoho_tokenstore.schema import migrations  # noqa: PLC0415 - Alembic, rarely needed
 
                 migrations.set_up(self._database, self._schema)
-            self._database.autocommit(self._compare_clocks)
+            self._database.read(self._compare_clocks)
             table = self._schema.table
             codec = open_codec(self._database, table, self._keyring)
             backend = self._database.url.get_backend_name()
@@ -279,7 +278,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _is_set_up(self) -> bool:
         try:
-            return self._database.autocommit(
+            return self._database.read(
                 lambda session: self._schema.ready(session.connection(), create=self._create)
             )
         except SchemaOlderError:

@@ -351,7 +351,7 @@ def test_entries_of_one_moment_are_in_the_order_of_what_the_process_did(monkeypa
     with opened("sqlite://") as store:
         for user in users:
             store.save_token(login(user))
-        entries = store._database.autocommit(lambda session: store._audit.page(session, ""))
+        entries = store._database.read(lambda session: store._audit.page(session, ""))
     assert [entry.user_name for entry in entries] == users
 
 

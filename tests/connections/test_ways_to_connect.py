@@ -59,7 +59,7 @@ def use(url, look=id):
     with SQLAlchemyTokenStore(url.render_as_string(hide_password=False)) as store:
         store.save_token(login("alice"))
         assert store.find_token(make_token("alice")) is not None
-        return store._database.autocommit(
+        return store._database.read(
             lambda session: look(session.connection().connection.dbapi_connection)
         )
 

@@ -78,7 +78,7 @@ def test_a_database_in_memory_outlives_a_failure_of_ours():
     with SQLAlchemyTokenStore("sqlite://") as store:
         store.save_token(login("alice"))
         with pytest.raises(DatabaseUnavailableError, match="ZeroDivisionError"):
-            store._database.autocommit(lambda _: 1 / 0)
+            store._database.read(lambda _: 1 / 0)
         assert len(stored(store)) == 1
 
 

@@ -42,10 +42,10 @@ def disconnect_all(kind, url):
     from zoho_tokenstore.database.database import Database
 
     database = Database(url)
-    kills = database.autocommit(lambda session: session.scalars(text(DISCONNECT[kind])).all())
+    kills = database.read(lambda session: session.scalars(text(DISCONNECT[kind])).all())
     for kill in kills:
         if isinstance(kill, str):
-            database.autocommit(lambda session, kill=kill: session.execute(text(kill)))
+            database.read(lambda session, kill=kill: session.execute(text(kill)))
     database.close()
     return len(kills)
 

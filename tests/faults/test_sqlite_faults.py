@@ -153,7 +153,7 @@ def test_commits_are_durable_and_readers_do_not_block(sql_store):
             for name in ("journal_mode", "synchronous", "busy_timeout")
         ]
 
-    assert sql_store._database.autocommit(pragmas) == ["wal", 2, 30_000]
+    assert sql_store._database.read(pragmas) == ["wal", 2, 30_000]
 
 
 def save_for_ever(url: str, acknowledged: Path) -> None:
@@ -175,7 +175,7 @@ def test_what_was_acknowledged_survives_kill_9_in_the_middle_of_saves(crowd, tmp
             os.kill(writer.pid, signal.SIGKILL)
             writer.join()
     with SQLAlchemyTokenStore(sqlite_url) as store:
-        assert store._database.autocommit(
+        assert store._database.read(
             lambda session: session.scalar(text("PRAGMA integrity_check"))
         ) == ("ok")
         rows = {row["user_name"]: row for row in stored(store)}

@@ -46,7 +46,7 @@ def execute(database, *statements):
 
 
 def read(database, work):
-    return database.autocommit(lambda session: work(session.connection()))
+    return database.read(lambda session: work(session.connection()))
 
 
 def tables(database):
@@ -63,9 +63,7 @@ def test_the_known_revisions_are_those_in_the_folder():
 def test_up_down_up_leaves_no_drift_at_any_step(database):
     for revision in REVISIONS:
         migrations.upgrade(database, SCHEMA, revision)
-        assert (
-            database.autocommit(lambda session: SCHEMA.revision(session.connection())) == revision
-        )
+        assert database.read(lambda session: SCHEMA.revision(session.connection())) == revision
     migrations.check(database, SCHEMA)
     migrations.downgrade(database, SCHEMA, "base")
     assert tables(database) == {"oauthtoken_version"}
@@ -149,9 +147,7 @@ def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, url):
             migrations.downgrade(database, SCHEMA, "base")
         assert len(stored(store)) == 1
     migrations.downgrade(database, SCHEMA, "base", confirmed=True)
-    assert (
-        database.autocommit(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
-    )
+    assert database.read(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
 
 
 def test_a_set_up_that_was_cut_short_is_begun_again(database, url):

@@ -81,7 +81,7 @@ def arguments(url, zoho, tmp_path, row, **policy):
 def lease_is_held(url):
     table = lease_table(OAuthTokenRow.__table__)
     with SQLAlchemyTokenStore(url) as store:
-        leases = store._database.autocommit(lambda session: session.execute(table.select()).all())
+        leases = store._database.read(lambda session: session.execute(table.select()).all())
     return any(lease.until for lease in leases)
 
 

@@ -62,7 +62,7 @@ def _entries(
     opened: OpenedTable, begin: datetime, wanted: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
     after = opened.audit.moment(begin)
-    while page := opened.database.autocommit(lambda s: opened.audit.page(s, after)):  # noqa: B023 - called at once
+    while page := opened.database.read(lambda s: opened.audit.page(s, after)):  # noqa: B023 - called at once
         yield from (_shown(row) for row in page if _fits(row, wanted))
         after = page[-1].entry_id
 

@@ -30,7 +30,7 @@ def journal_mode(database: Database) -> str | None:
     if file_mode(database.url) is None:
         return None
     query = text("PRAGMA journal_mode")
-    return database.autocommit(lambda session: str(session.scalar(query)))
+    return database.read(lambda session: str(session.scalar(query)))
 
 
 def check_permissions(database: Database, schema: TokenSchema) -> None:

@@ -104,7 +104,7 @@ def _database(table: OpenedTable) -> Found:
     """Connect, and see whether anybody on the network could read along."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        table.database.autocommit(lambda session: session.scalar(select(1)))
+        table.database.read(lambda session: session.scalar(select(1)))
     if caught:
         return "warn", str(caught[0].message)
     return "ok", f"{table.database}, driver {table.database.url.get_driver_name()}"
@@ -114,7 +114,7 @@ def _round_trip(table: OpenedTable) -> Found:
     times = []
     for _ in range(5):
         began = time.perf_counter()
-        table.database.autocommit(lambda session: session.scalar(select(1)))
+        table.database.read(lambda session: session.scalar(select(1)))
         times.append(time.perf_counter() - began)
     seconds = min(times)
     if seconds > SLOW:
@@ -150,7 +150,7 @@ def _journal(table: OpenedTable) -> Found | None:
 
 def _schema(table: OpenedTable) -> Found:
     names = table.settings.token_schema
-    table.database.autocommit(lambda session: names.ready(session.connection(), create=False))
+    table.database.read(lambda session: names.ready(session.connection(), create=False))
     migrations.check(table.database, names)
     return "ok", f"{names.name}, revision {HEAD} (head)"
 
@@ -204,7 +204,7 @@ def _users(table: OpenedTable) -> Found:
         .having(logins > MANY_LOGINS)
         .order_by(logins.desc())
     )
-    rows = table.database.autocommit(lambda session: session.execute(many).all())
+    rows = table.database.read(lambda session: session.execute(many).all())
     if rows:
         shown = _some([f"{name} has {number}" for name, number in rows])
         return "warn", (
@@ -215,7 +215,7 @@ def _users(table: OpenedTable) -> Found:
 
 
 def _clock(table: OpenedTable) -> Found:
-    there = table.database.autocommit(lambda session: session.scalar(select(epoch_milliseconds())))
+    there = table.database.read(lambda session: session.scalar(select(epoch_milliseconds())))
     seconds = time.time() - (there or 0) / 1000
     if abs(seconds) * 1000 > TOLERANCE:
         return "warn", (

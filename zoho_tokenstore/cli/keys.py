@@ -66,7 +66,7 @@ def rotate(
         codec = open_encrypted_codec(
             database, tokens, settings.keyring, all_keys=False, to_write=not dry_run
         )
-        rows = database.autocommit(lambda s: s.scalar(select(func.count()).select_from(tokens)))
+        rows = database.read(lambda s: s.scalar(select(func.count()).select_from(tokens)))
         task = progress.add_task("counting" if dry_run else "encrypting", total=rows)
         rotation = KeyRotation(database, tokens, codec, opened.audit).run(
             dry_run=dry_run, on_rows=lambda number: progress.advance(task, number)

@@ -208,7 +208,7 @@ def opened_table(settings: Settings) -> Iterator[OpenedTable]:
         SchemaError: It has not; the error names the command that helps.
     """
     with opened(settings, create=False) as database:
-        database.autocommit(
+        database.read(
             lambda session: settings.token_schema.ready(session.connection(), create=False)
         )
         yield OpenedTable(database, settings)

@@ -162,7 +162,7 @@ def _chosen(
         column = opened.table.c.id_digest
         chosen = column.in_(digests)
         found = select(column).where(chosen)
-        for known in opened.database.autocommit(lambda s: s.scalars(found).all()):
+        for known in opened.database.read(lambda s: s.scalars(found).all()):
             digests.pop(known)
         if digests:
             missing = ", ".join(map(repr, digests.values()))
@@ -173,26 +173,25 @@ def _chosen(
 
 
 def _ids(opened: OpenedTable, chosen: ColumnElement[bool]) -> Sequence[str]:
-    return opened.database.autocommit(
+    return opened.database.read(
         lambda session: session.scalars(select(opened.table.c.id).where(chosen)).all()
     )
 
 
 def _find_each(opened: OpenedTable, ids: Sequence[str]) -> list[TokenRecord]:
     found = (
-        opened.database.autocommit(partial(opened.tokens.find, token=TokenRecord(id=key)))
-        for key in ids
+        opened.database.read(partial(opened.tokens.find, token=TokenRecord(id=key))) for key in ids
     )
     return [token for token in found if token is not None]
 
 
 def _count(opened: OpenedTable, chosen: ColumnElement[bool]) -> int:
     query = select(func.count()).select_from(opened.table).where(chosen)
-    return opened.database.autocommit(lambda session: session.scalar(query) or 0)
+    return opened.database.read(lambda session: session.scalar(query) or 0)
 
 
 def _count_entries(opened: OpenedTable, before: datetime) -> int:
-    return opened.database.autocommit(lambda session: opened.audit.count_before(session, before))
+    return opened.database.read(lambda session: opened.audit.count_before(session, before))
 
 
 def _trim(opened: OpenedTable, before: datetime) -> int:

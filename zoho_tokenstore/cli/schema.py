@@ -113,4 +113,4 @@ def _tell_revision(settings: Settings, database: Database) -> None:
 
 
 def _revision(settings: Settings, database: Database) -> str | None:
-    return database.autocommit(lambda session: settings.token_schema.revision(session.connection()))
+    return database.read(lambda session: settings.token_schema.revision(session.connection()))

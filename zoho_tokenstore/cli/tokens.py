@@ -93,7 +93,7 @@ def show(
     """Show one stored token, secrets masked."""
     with opened_table(settings) as opened:
         key = TokenRecord(id=id)
-        found = opened.database.autocommit(lambda session: opened.tokens.find(session, key))
+        found = opened.database.read(lambda session: opened.tokens.find(session, key))
         if found is None:
             raise UnknownIdError(f"no token is stored under the id {id!r}")
         refused = refused_logins(opened.database, opened.table, opened.codec)
@@ -123,7 +123,7 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
             counts["expired"] += token.expiry is not None and token.expiry <= now
             counts["expiring_within_the_hour"] += now < (token.expiry or 0) <= now + HOUR
             counts["needs_login"] += needs_login(token, now, refused)
-        refreshes = opened.database.autocommit(
+        refreshes = opened.database.read(
             lambda session: AuditLog(opened.table).count(session, "refreshed", today)
         )
     found = {
@@ -165,7 +165,7 @@ def _times(opened: OpenedTable, token_id: str) -> dict[str, str]:
     c = opened.table.c
     names = ("created_at", "login_at", "updated_at", "used_at")
     found = select(*(c[name] for name in names)).where(c.id_digest == digest("id", token_id))
-    row = opened.database.autocommit(lambda session: session.execute(found).first())
+    row = opened.database.read(lambda session: session.execute(found).first())
     times = zip(names, row or (), strict=False)
     return {name: f"{at:%Y-%m-%d %H:%M:%SZ}" for name, at in times if at}
 

@@ -4,7 +4,7 @@ import math
 import os
 import weakref
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -55,7 +55,7 @@ class Database:
         self._use(self._make_engines())
         _opened.add(self)
 
-    def autocommit(self, work: Callable[[Session], T]) -> T:
+    def read(self, work: Callable[[Session], T]) -> T:
         """Run ``work`` in this thread's session, in autocommit: no statement but its own.
 
         Raises:
@@ -73,37 +73,22 @@ class Database:
         sessions.end_call()
         return result
 
-    def write(self, work: Callable[[Session], T]) -> T:
+    def write(self, work: Callable[[Session], T], *, dry_run: bool = False) -> T:
         """Run ``work`` in this thread's session as one transaction: all of it or nothing.
 
-        Its effect is as if nobody else had written meanwhile; when somebody has, or when the
-        connection breaks, it runs again. So it may run twice, and must have the effect of once.
+        Its effect is as if no other worker had written concurrently. After a conflict, or when the
+        connection breaks, it runs again, so it must be safe to run twice.
+
+        Args:
+            work: Called with the session.
+            dry_run: Roll the transaction back instead of committing it.
 
         Raises:
             DatabaseError: The database failed. Nothing was stored, unless the connection broke
                 while the commit was under way.
         """
-        return self.autocommit(lambda session: self._engines.transaction(session, work))
-
-    def rehearse(self, work: Callable[[Session], T]) -> T:
-        """Run ``work`` as :meth:`write` does, and take back what it wrote.
-
-        Raises:
-            DatabaseError: As from :meth:`write`.
-        """
-        return self.autocommit(lambda session: self._engines.transaction(session, work, "ROLLBACK"))
-
-    def write_one(self, work: Callable[[Session], T]) -> T:
-        """Run ``work``, which writes with one statement, as :meth:`write` does.
-
-        Where that statement is an isolated transaction by itself, none is put around it.
-
-        Raises:
-            DatabaseError: As from :meth:`write`.
-        """
-        if self._callers is None and self.backend.isolates_statements:
-            return self.autocommit(work)
-        return self.write(work)
+        end: Literal["COMMIT", "ROLLBACK"] = "ROLLBACK" if dry_run else "COMMIT"
+        return self.read(lambda session: self._engines.transaction(session, work, end))
 
     def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which changes the schema, in a transaction where DDL has them.

@@ -200,7 +200,7 @@ def check(database: Database, schema: TokenSchema) -> None:
     Raises:
         MigrationError: They differ, or the database is not at the latest revision.
     """
-    database.autocommit(lambda session: _run(Target(schema, session.connection()), command.check))
+    database.read(lambda session: _run(Target(schema, session.connection()), command.check))
 
 
 def history() -> list[tuple[str, str]]:

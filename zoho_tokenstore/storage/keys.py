@@ -61,7 +61,7 @@ def open_codec(
     """
     if keyring is not None:
         return open_encrypted_codec(database, tokens, keyring, to_write=to_write)
-    known = tuple(database.autocommit(KeyTable(key_table(tokens)).read))
+    known = tuple(database.read(KeyTable(key_table(tokens)).read))
     if known:
         raise MissingKeyError(
             "the table is encrypted: pass keyring=Keyring.from_text(…) or set "
@@ -102,7 +102,7 @@ def open_encrypted_codec(
             keys.add(session, keyring.first.id, index_keys.wrap(index_key))
         return index_key
 
-    known = database.autocommit(keys.read)
+    known = database.read(keys.read)
     index_key = index_keys.unwrap(known, all_keys=all_keys)
     if to_write and (index_key is None or keyring.first.id not in known):
         index_key = database.write(register)

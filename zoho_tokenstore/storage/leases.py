@@ -85,10 +85,10 @@ class SharedLeases:
 
     def read_lease(self, key: str) -> tuple[Lease, int]:
         """Return a lease, and the database's time in epoch milliseconds."""
-        lease, now = self._database.autocommit(lambda session: self._leases.read(session, key))
+        lease, now = self._database.read(lambda session: self._leases.read(session, key))
         self._skew.measure(now)
         return lease, now
 
     def write_lease(self, key: str, lease: Lease) -> bool:
         """Store a lease, if nobody has meanwhile."""
-        return self._database.autocommit(lambda session: self._leases.write(session, key, lease))
+        return self._database.read(lambda session: self._leases.write(session, key, lease))

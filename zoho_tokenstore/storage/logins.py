@@ -30,7 +30,7 @@ def refused_logins(database: Database, tokens: Table, codec: RowCodec) -> dict[s
         .where(leases.c.failure.in_(sorted(PERMANENT)))
     )
     refused: dict[str, str] = {}
-    for failure, credential, *row in database.autocommit(lambda s: s.execute(failed).all()):
+    for failure, credential, *row in database.read(lambda s: s.execute(failed).all()):
         try:
             record = codec.record(row)
         except DecryptionError:

@@ -180,7 +180,7 @@ class KeyRotation:
                 rotation.rotated += written
                 return
             meanwhile = RotationReport()
-            again = self._database.autocommit(partial(self._read_again, stale=stale))
+            again = self._database.read(partial(self._read_again, stale=stale))
             stale = self._stale(again, meanwhile)
             rotation.rotated += meanwhile.current
             rotation.failed += meanwhile.failed
@@ -244,11 +244,11 @@ def _pages(database: Database, table: Table) -> Iterator[Sequence[Row[Any]]]:
     key = table.c.id_digest
     first = select(table).order_by(key).limit(PAGE_SIZE)
     following = first.where(key > bindparam("after"))
-    page = database.autocommit(lambda session: session.execute(first).all())
+    page = database.read(lambda session: session.execute(first).all())
     while page:
         yield page
         after = {"after": page[-1].id_digest}
-        page = database.autocommit(lambda session: session.execute(following, after).all())  # noqa: B023 - called at once
+        page = database.read(lambda session: session.execute(following, after).all())  # noqa: B023 - called at once
 
 
 def _same(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

@@ -24,7 +24,7 @@ def every_token(
         DatabaseError: The database failed.
     """
     after: str | None = None
-    while page := database.autocommit(lambda session: tokens.page(session, after)):  # noqa: B023 - called at once
+    while page := database.read(lambda session: tokens.page(session, after)):  # noqa: B023 - called at once
         for row in page:
             try:
                 record = tokens.codec.record(row[:-1])

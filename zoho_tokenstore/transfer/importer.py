@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Final, Literal, Protocol
 
@@ -85,7 +86,7 @@ class Importer:
         """Keep what it works with."""
         self._tokens = tokens
         self._on_conflict = on_conflict
-        self._transaction = database.rehearse if dry_run else database.write
+        self._transaction = partial(database.write, dry_run=dry_run)
         self._on_left_out = on_left_out
         self._on_progress = on_progress
 
