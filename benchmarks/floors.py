@@ -172,7 +172,7 @@ def row_of(number: int) -> dict[str, Any]:
     """Return all columns of a user's row."""
     now = datetime.now(UTC)
     absent = {column.name: None for column in TABLE.columns}
-    values = ReadableCodec().values(record(number), digest)
+    values = ReadableCodec().encode_record(record(number), digest)
     return absent | values | {"created_at": now, "updated_at": now}
 
 

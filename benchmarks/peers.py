@@ -44,11 +44,11 @@ class OurStore(SDKStore):
 def _fill_ours(place: Place, rows: int, keyring: Keyring | None = None) -> None:
     with SQLAlchemyTokenStore(place.url, keyring=keyring) as store:
         store.get_tokens()
-        codec = store._tokens.codec  # noqa: SLF001 - past the rules, which would take far longer
+        codec = store._tables.tokens.codec  # noqa: SLF001 - past the rules, which would take far longer
         for page in pages(rows):
             now = datetime.now(UTC)
             times = {"created_at": now, "updated_at": now}
-            values = [codec.values(record(n), codec.digest) | times for n in page]
+            values = [codec.encode_record(record(n), codec.digest) | times for n in page]
             store._database.write(partial(_insert, values=values))  # noqa: SLF001
 
 

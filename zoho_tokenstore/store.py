@@ -11,9 +11,8 @@ from typing import Any, Final, Literal, Self
 from sqlalchemy import URL, Engine, select
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.database.clock import epoch_milliseconds
+from zoho_tokenstore.database.clock import ClockSkew, epoch_milliseconds
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.database.skew import ClockSkew
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import (
     ConfigurationError,
@@ -26,17 +25,14 @@ from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.refresh.claims import RefreshClaim, credential_digest
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.lease import is_late, logged_in, settle
-from zoho_tokenstore.schema.models import DEFAULT_TABLE, lease_table
+from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
 from zoho_tokenstore.settings import Settings
-from zoho_tokenstore.storage.audit import AuditLog
-from zoho_tokenstore.storage.keys import open_codec
-from zoho_tokenstore.storage.leases import LeaseTable, SharedLeases
-from zoho_tokenstore.storage.maintenance import Removal
+from zoho_tokenstore.storage.leases import SharedLeases
+from zoho_tokenstore.storage.maintenance import iter_records
 from zoho_tokenstore.storage.retention import Retention
-from zoho_tokenstore.storage.scan import every_token
-from zoho_tokenstore.storage.tokens import TokenTable
+from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
@@ -93,24 +89,21 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         super().__init__(missing_id=missing_id, sdk=sdk)
         self._schema = TokenSchema(table, schema)
         self._database = Database(database, create=create)
-        self._keyring = _checked(keyring)
+        self._create = create
         self._skew = ClockSkew()
-        self._leases = LeaseTable(lease_table(self._schema.table))
+        self._tables = TokenTables(
+            self._database, self._schema, _checked_keyring(keyring), policy, audits=audit
+        )
         if refresh is not None:
-            leases = SharedLeases(self._database, self._leases, self._skew)
+            leases = SharedLeases(self._database, self._tables.leases, self._skew)
             self._coordinate(
                 RefreshCoordinator(refresh, leases, digest=self._digest), keep=self._save_claimed
             )
-        self._create = create
-        self._audit = AuditLog(self._schema.table, enabled=audit)
-        self._retention = Retention(self._schema.table, policy)
-        self._tokens: TokenTable
-        self._removal: Removal
         self._ready = False
         self._setting_up = threading.Lock()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:  # noqa: ANN401 - passed on
+    def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:
         """Make the store that ``ZOHO_TOKENSTORE_URL`` and its like describe.
 
         They are ``_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS`` or ``_KEYS_FILE``, and ``_AUDIT``.
@@ -153,130 +146,113 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         return f"{type(self).__name__}({str(self._database)!r}, table={self._schema.name!r})"
 
     def _find(self, token: TokenRecord) -> TokenRecord | None:
-        self._prepare()
-        found = self._database.read(lambda session: self._tokens.find(session, token))
+        tables = self._tables if self._ready else self._set_up()
+        found = self._database.read(tables.tokens.find_row, token)
+        if tables.retention is not None:
+            self._apply_policy(tables.retention, token, found)
+        if found is not None and self._skew.milliseconds:
+            return self._skew.to_host(found)
+        return found
+
+    def _apply_policy(
+        self, retention: Retention, token: TokenRecord, found: TokenRecord | None
+    ) -> None:
+        """Record the use of a token, or delete what the policy does not allow to be served."""
         if found is None:
-            if self._retention:
-                self._remove_outdated(token)
-            return None
-        if self._retention.is_use_due(found.id or ""):
-            self._note_use(found.id or "")
-        return self._skew.to_host(found)
+            if self._database.read(self._tables.tokens.find_outdated_ids, token):
+                self._database.write(self._delete_outdated, token)
+        elif retention.is_use_due(found.id or ""):
+            try:
+                self._database.read(retention.record_use, found.id or "")
+            except DatabaseError as error:  # the token is good all the same
+                log.warning("the use of token %s could not be recorded: %s", found.id, error)
 
-    def _remove_outdated(self, token: TokenRecord) -> None:
-        """Remove what the policy does not let be served any more, if that is what was asked for."""
-        find = self._tokens.find_outdated
-        if self._database.read(lambda session: find(session, token)):
-            self._database.write(
-                # Looked for again: somebody may have logged in meanwhile.
-                lambda session: self._removal.remove(
-                    session, find(session, token), "policy-expired"
-                )
-            )
-
-    def _note_use(self, key: str) -> None:
-        try:
-            self._database.read(lambda session: self._retention.note_use(session, key))
-        except DatabaseError as error:  # the token is good all the same
-            log.warning("the use of token %s could not be noted: %s", key, error)
+    def _delete_outdated(self, session: Session, token: TokenRecord) -> None:
+        # Looked for again: the user may have logged in since.
+        keys = self._tables.tokens.find_outdated_ids(session, token)
+        self._tables.deletion.delete_ids(session, keys, "policy-expired")
 
     def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
-        self._prepare()
-        tokens = [self._skew.to_database(token) for token in tokens]
-        if len(tokens) == 1 and (key := self._save_alone(tokens[0])):
-            return [key]
-        return self._database.write(lambda session: self._tokens.save(session, tokens))
-
-    def _save_alone(self, token: TokenRecord) -> str | None:
-        """Save a token without reading first, as most can be; return its id, or ``None``."""
-        refresh, upsert = self._tokens.refresh, self._tokens.upsert
-        if not self._tokens.refreshes_at_once:
-            return self._database.write(
-                lambda session: refresh(session, token) or upsert(session, token)
-            )
-        key = self._database.read(lambda session: refresh(session, token))
-        if key is None:
-            key = self._database.write(lambda session: upsert(session, token))
-        return key
+        rows = (self._tables if self._ready else self._set_up()).tokens
+        if self._skew.milliseconds:
+            tokens = list(map(self._skew.to_database, tokens))
+        if len(tokens) != 1:
+            return self._database.write(rows.save_rows, tokens)
+        if not rows.refreshes_in_one_statement:
+            return [self._database.write(rows.save_row, tokens[0])]
+        key = self._database.read(rows.refresh_row, tokens[0])
+        return [self._database.write(rows.upsert_row, tokens[0]) if key is None else key]
 
     def _save_claimed(
         self, token: TokenRecord, claim: RefreshClaim
     ) -> tuple[str, TokenRecord | None]:
         """Save a refreshed token, and settle its claim; see :class:`SDKRefreshes`."""
         stored = self._skew.to_database(token)
+        leases, rows = self._tables.leases, self._tables.tokens
 
         def work(session: Session) -> tuple[str, TokenRecord | None]:
-            lease, _ = self._leases.read(session, claim.key)
+            lease, _ = leases.read_lease(session, claim.key)
             if is_late(lease, claim.owner):
-                row = self._tokens.find(session, TokenRecord(id=token.id) if token.id else token)
+                row = rows.find_row(session, TokenRecord(id=token.id) if token.id else token)
                 if row is not None and not claim.has_to_be_kept(row):
                     newer = self._skew.to_host(row) if claim.has_changed(row, stored) else token
                     return row.id or "", newer
-            key = self._tokens.refresh(session, stored)
-            if key is None:
-                (key,) = self._tokens.save(session, [stored])
+            key = rows.save_row(session, stored)
             if claim.record is None:
-                self._leases.delete(session, claim.key)
-                self._note_login(session, key, stored, claim)
+                leases.delete_leases(session, claim.key)
+                self._record_login(session, key, stored, claim)
             elif settled := settle(lease, claim.owner):
-                self._leases.write(session, claim.key, settled)
+                leases.write_lease(session, claim.key, settled)
             return key, None
 
         return self._database.write(work)
 
-    def _note_login(
+    def _record_login(
         self, session: Session, key: str, token: TokenRecord, claim: RefreshClaim
     ) -> None:
-        """Count the access token of a login, and let nobody refresh it early at once."""
+        """Count the access token of a login, so that it is not refreshed early at once."""
+        leases = self._tables.leases
         row = digest("id", key)
-        lease, now = self._leases.read(session, row)
+        lease, now = leases.read_lease(session, row)
         credential = credential_digest(token, self._digest)
-        self._leases.write(
+        leases.write_lease(
             session, row, logged_in(lease, now, owner=claim.owner, credential=credential)
         )
 
     def _digest(self, purpose: str, *values: str) -> str:
-        return self._tokens.codec.digest(purpose, *values)
+        return self._tables.codec.digest(purpose, *values)
 
     def _delete(self, key: str) -> None:
-        self._prepare()
-        self._database.write(lambda session: self._removal.remove(session, [key]))
+        tables = self._tables if self._ready else self._set_up()
+        self._database.write(tables.deletion.delete_ids, [key])
 
     def _delete_all(self) -> None:
-        self._prepare()
-        self._database.write(self._removal.remove_all)
+        tables = self._tables if self._ready else self._set_up()
+        self._database.write(tables.deletion.delete_everything)
 
     def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
-        self._prepare()
-        if self._retention:
-            self._removal.purge(self._database, self._retention.outdated_now())
-        return map(self._skew.to_host, every_token(self._database, self._tokens, on_error))
+        tables = self._tables if self._ready else self._set_up()
+        if tables.retention is not None:
+            tables.deletion.delete_where(self._database, tables.retention.outdated_now())
+        return map(self._skew.to_host, iter_records(self._database, tables.tokens, on_error))
 
-    def _prepare(self) -> None:
-        """Check the schema once, and set up an empty database."""
-        if self._ready:
-            return
+    def _set_up(self) -> TokenTables:
+        """Check the schema, set up an empty database, and open the tables, once."""
         with self._setting_up:
-            if not self._is_set_up():
+            if self._ready:
+                return self._tables
+            if not self._is_current():
                 from zoho_tokenstore.schema import migrations  # noqa: PLC0415 - Alembic, rarely needed
 
                 migrations.set_up(self._database, self._schema)
-            self._database.read(self._compare_clocks)
-            table = self._schema.table
-            codec = open_codec(self._database, table, self._keyring)
-            backend = self._database.url.get_backend_name()
-            self._tokens = TokenTable(
-                table, backend, codec, audit=self._audit, retention=self._retention
-            )
-            self._removal = Removal(self._tokens, self._leases)
-            if self._keyring is None:
-                _warn_of_readable_secrets()
+            self._skew.measure(self._database.read(_database_time))
+            _ = self._tables.tokens  # opens the keys
+            if self._tables.keyring is None:
+                _warn_about_readable_secrets()
             self._ready = True
+        return self._tables
 
-    def _compare_clocks(self, session: Session) -> None:
-        self._skew.measure(session.scalar(select(epoch_milliseconds())) or 0)
-
-    def _is_set_up(self) -> bool:
+    def _is_current(self) -> bool:
         try:
             return self._database.read(
                 lambda session: self._schema.ready(session.connection(), create=self._create)
@@ -284,10 +260,14 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         except SchemaOlderError:
             if not self._create:
                 raise
-            return False  # or is somebody setting it up, step by step, at this moment?
+            return False  # another worker may be setting it up, step by step, at this moment
 
 
-def _checked(keyring: object) -> Keyring | None:
+def _database_time(session: Session) -> int:
+    return session.scalar(select(epoch_milliseconds())) or 0
+
+
+def _checked_keyring(keyring: object) -> Keyring | None:
     if keyring is None or isinstance(keyring, Keyring):
         return keyring
     raise ConfigurationError(
@@ -296,7 +276,7 @@ def _checked(keyring: object) -> Keyring | None:
     )
 
 
-def _warn_of_readable_secrets() -> None:
+def _warn_about_readable_secrets() -> None:
     warnings.warn(
         "tokens and client secrets are stored readable: make a key with 'zoho-tokenstore keys "
         "generate' and pass keyring=Keyring.from_text(…), or set ZOHO_TOKENSTORE_KEYS",

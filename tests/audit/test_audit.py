@@ -36,7 +36,7 @@ from zoho_tokenstore.errors import (
     InvalidTokenError,
     TokenStoreError,
 )
-from zoho_tokenstore.schema.models import audit_table
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.storage.audit import AuditLog, entry_ids
 from zoho_tokenstore.storage.keys import open_encrypted_codec
 from zoho_tokenstore.storage.rotation import KeyRotation
@@ -44,7 +44,7 @@ from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.transfer.layouts import FILES
 
 TABLE = OAuthTokenRow.__table__
-AUDIT = audit_table(TABLE)
+AUDIT = companion_table(TABLE, "audit")
 CROWD = 16
 MARKS = ("secret", "1000.refresh", "1000.access")
 """What every secret in these tests has in it."""
@@ -211,10 +211,10 @@ def test_a_rotated_key_is_noted_for_each_token(store, url, keys):
     keyring = Keyring.from_text(f"{new},{keys}" if keys else new)
     codec = open_encrypted_codec(database, TABLE, keyring, all_keys=False)
     rotator = KeyRotation(database, TABLE, codec, AuditLog(TABLE))
-    assert rotator.run(dry_run=True).rotated == 2
+    assert rotator.rotate_all(dry_run=True).rotated == 2
     assert len(noted(url)) == 2
-    assert rotator.run().rotated == 2
-    assert rotator.run().rotated == 0
+    assert rotator.rotate_all().rotated == 2
+    assert rotator.rotate_all().rotated == 0
     database.close()
     assert {e.token_id for e in noted(url) if e.event == "key-rotated"} == ids
     assert len(noted(url)) == 4
@@ -351,7 +351,9 @@ def test_entries_of_one_moment_are_in_the_order_of_what_the_process_did(monkeypa
     with opened("sqlite://") as store:
         for user in users:
             store.save_token(login(user))
-        entries = store._database.read(lambda session: store._audit.page(session, ""))
+        entries = store._database.read(
+            lambda session: store._tables.audit.read_entries(session, "")
+        )
     assert [entry.user_name for entry in entries] == users
 
 

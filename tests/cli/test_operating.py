@@ -22,12 +22,12 @@ from support import KEY, LOGIN, emptied, execute, known, login, make_token, show
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import main
 from zoho_tokenstore.errors import RevocationError
-from zoho_tokenstore.schema.models import audit_table
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.zoho import revocation
 
 TABLE = OAuthTokenRow.__table__
-AUDIT = audit_table(TABLE)
+AUDIT = companion_table(TABLE, "audit")
 DAY = timedelta(days=1)
 SECRETS = ("1000.refresh", "1000.access", LOGIN["client_secret"], KEY.partition(":")[2])
 NOBODY = "postgresql://nobody@127.0.0.1:1/none"

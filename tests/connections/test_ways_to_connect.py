@@ -11,7 +11,7 @@ from sqlalchemy import create_engine, make_url
 
 from support import login, make_token, sdk_error
 from zoho_tokenstore import SQLAlchemyTokenStore
-from zoho_tokenstore.database.tls import _other_host
+from zoho_tokenstore.database.tls import _remote_host
 from zoho_tokenstore.errors import DatabaseUnavailableError, UnencryptedConnectionWarning
 
 AWAY = "db.example.com"
@@ -142,7 +142,7 @@ def times_warned(warnings):
     ],
 )
 def test_which_host_is_another(url, host):
-    assert _other_host(make_url(url)) == host
+    assert _remote_host(make_url(url)) == host
 
 
 def use_without_creating(url):

@@ -105,6 +105,12 @@ def test_no_database_that_is_busy_shows_a_secret(sqlite_url):
 
 def test_no_representation_shows_a_secret(store):
     found = store._find(store._sdk.read(make_token("alice")))
-    for thing in (found, store, store._keyring, store._tokens.codec.cipher, store._tokens.codec):
+    for thing in (
+        found,
+        store,
+        store._tables.keyring,
+        store._tables.tokens.codec.cipher,
+        store._tables.tokens.codec,
+    ):
         assert_silent(repr(thing))
         assert_silent(str(getattr(thing, "__dict__", "")))

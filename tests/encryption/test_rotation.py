@@ -55,10 +55,10 @@ def test_everything_is_encrypted_with_the_first_key(url, database, before):
         store.save_tokens([login(f"user {number}") for number in range(900)])
         store.save_tokens([login(refresh_token="nameless"), make_token(grant_token="unused")])
         tokens = stored(store)
-    rotation = rotator(database).run(dry_run=True)
+    rotation = rotator(database).rotate_all(dry_run=True)
     assert (rotation.rotated, rotation.current, rotation.failed) == (902, 0, [])
     assert count_keys(database, TABLE) == {OLD_ID if before else READABLE: 902}
-    rotation = rotator(database).run()
+    rotation = rotator(database).rotate_all()
     assert (rotation.rotated, rotation.current, rotation.failed) == (902, 0, [])
     assert rotation.forgotten == ((OLD_ID,) if before else ())
     assert count_keys(database, TABLE) == {NEW_ID: 902}
@@ -67,7 +67,7 @@ def test_everything_is_encrypted_with_the_first_key(url, database, before):
         assert store.find_token(make_token(refresh_token="nameless")) is not None
         store.save_token(login(refresh_token="nameless", access_token="again"))
         assert len(stored(store)) == 902
-    rotation = rotator(database).run()
+    rotation = rotator(database).rotate_all()
     assert (rotation.rotated, rotation.current) == (0, 902)
 
 
@@ -87,7 +87,7 @@ def test_a_token_that_is_refreshed_meanwhile_is_not_undone(url, database, monkey
             write(stale, rotation)
 
         monkeypatch.setattr(rotate, "_rotate", meanwhile)
-        rotation = rotate.run()
+        rotation = rotate.rotate_all()
         assert (rotation.rotated, rotation.failed) == (3, [])
         for name in ("alice", "bob"):
             assert record(store.find_token(make_token(name))).access_token == "newer"
@@ -117,7 +117,7 @@ def rotate_often(url, until):
     rotated = 0
     while not until.exists():
         for keys in (BOTH, f"{OLD},{NEW}"):
-            rotation = rotator(database, keys).run()
+            rotation = rotator(database, keys).rotate_all()
             assert rotation.failed == []
             rotated += rotation.rotated
     database.close()
@@ -155,7 +155,7 @@ def test_workers_save_and_find_while_the_keys_are_rotated(crowd, url, tmp_path):
 
 def rotate_slowly(url):
     database = Database(url)
-    rotator(database).run(on_rows=lambda _: time.sleep(0.3))
+    rotator(database).rotate_all(on_rows=lambda _: time.sleep(0.3))
     database.close()
 
 
@@ -169,7 +169,7 @@ def test_a_rotation_that_was_killed_goes_on_where_it_was(crowd, url, database):
     process.join()
     done = count_keys(database, TABLE)[NEW_ID]
     assert 0 < done < 2000
-    rotation = rotator(database).run()
+    rotation = rotator(database).rotate_all()
     assert (rotation.current, rotation.rotated, rotation.failed) == (done, 2000 - done, [])
     with opened(url, NEW) as store:
         assert stored(store) == tokens
@@ -180,7 +180,7 @@ def test_one_unreadable_row_stops_nothing_and_is_named(url, database):
         store.save_tokens([login(f"user {number}") for number in range(50)])
         bad = known(store.find_token(make_token("user 7")))["id"]
     run_sql(url, "update oauthtoken set access_token = 'zts1:lost:AAAA' where id = :id", id=bad)
-    rotation = rotator(database).run()
+    rotation = rotator(database).rotate_all()
     assert (rotation.rotated, rotation.current) == (49, 0)
     (error,) = rotation.failed
     assert isinstance(error, DecryptionError)
@@ -189,7 +189,7 @@ def test_one_unreadable_row_stops_nothing_and_is_named(url, database):
     with opened(url, BOTH) as store:
         assert len(list(store.iter_tokens(on_error="skip"))) == 49
         store.delete_token(bad)
-    assert rotator(database).run().forgotten == (OLD_ID,)
+    assert rotator(database).rotate_all().forgotten == (OLD_ID,)
 
 
 def test_two_rows_of_one_login_do_not_stop_it(url, database):
@@ -205,7 +205,7 @@ def test_two_rows_of_one_login_do_not_stop_it(url, database):
         "access_digest = null where user_name is null and refresh_token = 'twice'",
         d=digest("refresh_token", "once"),
     )
-    rotation = rotator(database).run()
+    rotation = rotator(database).rotate_all()
     assert rotation.rotated == 3
     assert "is the same login as another" in str(rotation.failed[0])
 

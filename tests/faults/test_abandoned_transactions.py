@@ -23,7 +23,7 @@ def store(url):
 
 
 def delete_all(store, session):
-    store._tokens.remove_all(session)
+    store._tables.deletion.delete_everything(session)
 
 
 def test_a_transaction_that_raises_is_rolled_back(store):

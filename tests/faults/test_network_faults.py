@@ -9,7 +9,7 @@ from proxy import proxied
 from servers import DRIVERS, KINDS
 from support import login, make_token, record, sdk_error, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
-from zoho_tokenstore.database import retry
+from zoho_tokenstore.database import faults
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
 
@@ -103,14 +103,14 @@ def test_a_server_that_refuses_is_an_error_at_once(store, proxy):
     started = time.monotonic()
     with sdk_error(DatabaseUnavailableError, "127.0.0.1"):
         store.find_token(make_token("alice"))
-    assert time.monotonic() - started < retry.RETRY_SECONDS
+    assert time.monotonic() - started < faults.RETRY_SECONDS
     proxy.behave()
     assert store.find_token(make_token("alice")) is not None
 
 
 @pytest.mark.parametrize("call", ["find_token", "save_token"])
 def test_a_network_that_swallows_everything_is_given_up(proxy_and_url, monkeypatch, call):
-    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(faults, "RETRY_SECONDS", 0.5)
     proxy, url = proxy_and_url
     url = make_url(url).update_query_dict({"read_timeout": "1", "connect_timeout": "1"})
     with SQLAlchemyTokenStore(url) as store:

@@ -11,11 +11,11 @@ from sdks import SETTERS
 from support import KEY, emptied, execute, known, login, make_token, record, stored
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.schema.models import audit_table, lease_table
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.tokens.digests import digest
 
 TABLE = OAuthTokenRow.__table__
-AUDIT, LEASES = audit_table(TABLE), lease_table(TABLE)
+AUDIT, LEASES = companion_table(TABLE, "audit"), companion_table(TABLE, "lease")
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MAX_AGE = TokenPolicy(max_age=DAY)
 MAX_IDLE = TokenPolicy(max_idle=DAY)
@@ -226,7 +226,7 @@ def test_a_user_who_logs_in_just_then_is_not_deleted(url, store, monkeypatch):
     logins = [login("alice", refresh_token="of another login")]
     with opened(url, MAX_AGE) as strict:
         assert strict.find_token(make_token("bob")) is not None
-        find = strict._tokens.find_outdated
+        find = strict._tables.tokens.find_outdated_ids
 
         def meanwhile(session, token):
             found = find(session, token)
@@ -234,7 +234,7 @@ def test_a_user_who_logs_in_just_then_is_not_deleted(url, store, monkeypatch):
                 store.save_token(logins.pop())
             return found
 
-        monkeypatch.setattr(strict._tokens, "find_outdated", meanwhile)
+        monkeypatch.setattr(strict._tables.tokens, "find_outdated_ids", meanwhile)
         strict.find_token(make_token("alice"))
         found = strict.find_token(make_token("alice"))
     assert record(found).refresh_token == "of another login"

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
-from zoho_tokenstore.tokens.matching import check_storable, identity, plan_save
+from zoho_tokenstore.tokens.matching import check_storable, identity
 from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.save_plan import plan_save
 
 TOKENS = st.builds(
     TokenRecord,

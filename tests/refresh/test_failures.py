@@ -18,7 +18,7 @@ from zoho_tokenstore.errors import (
     RefreshThrottledError,
     RefreshTimeoutError,
 )
-from zoho_tokenstore.schema.models import OAuthTokenRow, lease_table
+from zoho_tokenstore.schema.models import OAuthTokenRow, companion_table
 
 STORES = ("sqlite", "postgresql", "mariadb")
 ALICE = "alice@example.com"
@@ -79,7 +79,7 @@ def arguments(url, zoho, tmp_path, row, **policy):
 
 
 def lease_is_held(url):
-    table = lease_table(OAuthTokenRow.__table__)
+    table = companion_table(OAuthTokenRow.__table__, "lease")
     with SQLAlchemyTokenStore(url) as store:
         leases = store._database.read(lambda session: session.execute(table.select()).all())
     return any(lease.until for lease in leases)

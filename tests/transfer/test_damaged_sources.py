@@ -252,7 +252,7 @@ UNUSABLE = {
     "a secret of invalid UTF-8": (LINE.replace(b"1000.refresh", b"1000.\xe9"), "refresh_token"),
     "an unclosed quote": (LINE.replace(b"eve,", b'"eve,', 1), "columns"),
     "a value without end": (LINE.replace(b"eve,", b"e" * 200_000 + b",", 1), "it is not CSV"),
-    "no token at all": (b"3,eve,1000.CLIENT,secret,,,,,,", "there is nothing to store"),
+    "no token at all": (b"3,eve,1000.CLIENT,secret,,,,,,", "the token is empty"),
     "an encrypted secret": (LINE.replace(b"1000.access", b"zts1:key:AAAA"), "access_token"),
 }
 

@@ -8,8 +8,8 @@ from sqlalchemy import create_engine, make_url
 
 from support import LOGIN, login, make_token, sdk_error, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
-from zoho_tokenstore.database import retry
-from zoho_tokenstore.database.backends import timeouts_of
+from zoho_tokenstore.database import faults
+from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.database.faults import translate
 from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import (
@@ -72,7 +72,7 @@ def test_a_url_without_driver_gets_one_that_is_installed(written, driver):
 
 @pytest.mark.parametrize("driver", ["postgresql+psycopg", "mysql+pymysql"])
 def test_a_server_that_never_answers_is_given_up(driver, monkeypatch):
-    monkeypatch.setattr(retry, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(faults, "RETRY_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         timeouts = "connect_timeout=1&read_timeout=1"
@@ -82,19 +82,28 @@ def test_a_server_that_never_answers_is_given_up(driver, monkeypatch):
 
 
 def test_timeouts_have_defaults_that_the_url_changes():
-    assert timeouts_of(make_url("postgresql+psycopg://h/d")) == {
+    assert backend_of(make_url("postgresql+psycopg://h/d")).timeouts_of(
+        make_url("postgresql+psycopg://h/d")
+    ) == {
         "connect_timeout": 10,
         "tcp_user_timeout": 30_000,
         "read_timeout": 30,
     }
-    assert timeouts_of(make_url("mysql+pymysql://h/d?read_timeout=5")) == {
+    assert backend_of(make_url("mysql+pymysql://h/d?read_timeout=5")).timeouts_of(
+        make_url("mysql+pymysql://h/d?read_timeout=5")
+    ) == {
         "connect_timeout": 10,
         "read_timeout": 5,
         "write_timeout": 30,
     }
     with pytest.raises(ConfigurationError, match="read_timeout"):
         SQLAlchemyTokenStore("postgresql+psycopg://h/d?read_timeout=soon")
-    assert timeouts_of(make_url("mssql+pyodbc://h/d")) == {}
+    assert (
+        backend_of(make_url("mssql+pyodbc://h/d"))
+        .backend_of(make_url("mssql+pyodbc://h/d"))
+        .timeouts_of(make_url("mssql+pyodbc://h/d"))
+        == {}
+    )
 
 
 def test_special_characters_in_a_password_survive():

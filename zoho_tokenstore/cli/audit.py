@@ -10,9 +10,10 @@ from rich.table import Table
 from sqlalchemy import Row
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
-from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table, span
+from zoho_tokenstore.cli.options import Json, on_table, opened_table, span
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.audit import Event
+from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = ["register"]
 
@@ -59,10 +60,10 @@ def audit(
 
 
 def _entries(
-    opened: OpenedTable, begin: datetime, wanted: dict[str, str]
+    opened: TokenTables, begin: datetime, wanted: dict[str, str]
 ) -> Iterator[dict[str, Any]]:
-    after = opened.audit.moment(begin)
-    while page := opened.database.read(lambda s: opened.audit.page(s, after)):  # noqa: B023 - called at once
+    after = opened.audit.first_id(begin)
+    while page := opened.database.read(lambda s: opened.audit.read_entries(s, after)):  # noqa: B023 - called at once
         yield from (_shown(row) for row in page if _fits(row, wanted))
         after = page[-1].entry_id
 

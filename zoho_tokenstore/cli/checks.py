@@ -3,13 +3,13 @@
 import stat
 from pathlib import Path
 
-from sqlalchemy import URL, Executable, Table, delete, false, insert, select, text, update
+from sqlalchemy import URL, Executable, Table, delete, false, insert, select, update
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.database import sqlite
 from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.errors import DatabaseError, ReadOnlyDatabaseError
-from zoho_tokenstore.schema.models import audit_table
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.schema.state import TokenSchema
 
 __all__ = ["check_permissions", "file_mode", "journal_mode"]
@@ -17,8 +17,7 @@ __all__ = ["check_permissions", "file_mode", "journal_mode"]
 
 def file_mode(url: URL) -> tuple[Path, int, bool] | None:
     """Return an SQLite file, its mode, and whether it is its owner's only; ``None`` elsewhere."""
-    on_sqlite = url.get_backend_name() == "sqlite"
-    path = sqlite.file_of(url) if on_sqlite else None
+    path = backend_of(url).file_of(url)
     if path is None:
         return None
     mode = stat.S_IMODE(path.stat().st_mode)
@@ -29,8 +28,7 @@ def journal_mode(database: Database) -> str | None:
     """Return the journal mode of an SQLite file, ``None`` elsewhere."""
     if file_mode(database.url) is None:
         return None
-    query = text("PRAGMA journal_mode")
-    return database.read(lambda session: str(session.scalar(query)))
+    return database.read(database.backend.journal_mode)
 
 
 def check_permissions(database: Database, schema: TokenSchema) -> None:
@@ -42,7 +40,7 @@ def check_permissions(database: Database, schema: TokenSchema) -> None:
         ReadOnlyDatabaseError: One may not; the error says which, and how to allow it.
         DatabaseUnavailableError: The database cannot be reached.
     """
-    audit = audit_table(schema.table)
+    audit = companion_table(schema.table, "audit")
     for table in schema.tables:
         try:
             database.write(lambda session: _touch(session, table, audit))  # noqa: B023 - called at once

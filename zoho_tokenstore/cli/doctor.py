@@ -13,17 +13,16 @@ from sqlalchemy import func, select
 
 from zoho_tokenstore.cli.checks import check_permissions, file_mode, journal_mode
 from zoho_tokenstore.cli.console import data, print_table
-from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened
-from zoho_tokenstore.database.clock import epoch_milliseconds
-from zoho_tokenstore.database.skew import TOLERANCE
+from zoho_tokenstore.cli.options import Json, on_table, opened, tables_of
+from zoho_tokenstore.database.clock import TOLERANCE, epoch_milliseconds
 from zoho_tokenstore.errors import DecryptionError, MissingSDKError, TokenStoreError
 from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import HEAD
 from zoho_tokenstore.sdk import load
 from zoho_tokenstore.settings import Settings
-from zoho_tokenstore.storage.logins import refused_logins
+from zoho_tokenstore.storage.maintenance import iter_records, refused_logins
 from zoho_tokenstore.storage.rotation import READABLE, count_keys
-from zoho_tokenstore.storage.scan import every_token
+from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = ["register"]
 
@@ -67,7 +66,7 @@ def register(app: typer.Typer) -> None:
 def doctor(settings: Settings, *, as_json: Json = False) -> None:
     """Look at the SDK, the database, the table, the encryption and every stored token."""
     with opened(settings, create=False) as database:
-        findings = list(_examine(OpenedTable(database, settings)))
+        findings = list(_examine(tables_of(database, settings)))
     if as_json:
         data.print(json.dumps([asdict(finding) for finding in findings]))
     else:
@@ -76,7 +75,7 @@ def doctor(settings: Settings, *, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
-def _examine(table: OpenedTable) -> Iterator[Finding]:
+def _examine(table: TokenTables) -> Iterator[Finding]:
     """Yield what the checks find, up to the first that makes the others impossible."""
     for name, check in CHECKS.items():
         try:
@@ -88,7 +87,7 @@ def _examine(table: OpenedTable) -> Iterator[Finding]:
             yield Finding(name, *found)
 
 
-def _sdk(_: OpenedTable) -> Found:
+def _sdk(_: TokenTables) -> Found:
     found = []
     for package in ("zcrmsdk", "zohocrmsdk"):
         try:
@@ -100,7 +99,7 @@ def _sdk(_: OpenedTable) -> Found:
     return "ok", " and ".join(found)
 
 
-def _database(table: OpenedTable) -> Found:
+def _database(table: TokenTables) -> Found:
     """Connect, and see whether anybody on the network could read along."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -110,7 +109,7 @@ def _database(table: OpenedTable) -> Found:
     return "ok", f"{table.database}, driver {table.database.url.get_driver_name()}"
 
 
-def _round_trip(table: OpenedTable) -> Found:
+def _round_trip(table: TokenTables) -> Found:
     times = []
     for _ in range(5):
         began = time.perf_counter()
@@ -122,11 +121,11 @@ def _round_trip(table: OpenedTable) -> Found:
     return "ok", f"{seconds * 1000:.2f} ms"
 
 
-def _pool(table: OpenedTable) -> Found:
+def _pool(table: TokenTables) -> Found:
     return "ok", table.database.pool_status()
 
 
-def _file(table: OpenedTable) -> Found | None:
+def _file(table: TokenTables) -> Found | None:
     found = file_mode(table.database.url)
     if found is None:
         return None
@@ -136,7 +135,7 @@ def _file(table: OpenedTable) -> Found | None:
     return "ok", f"mode {mode:04o}"
 
 
-def _journal(table: OpenedTable) -> Found | None:
+def _journal(table: TokenTables) -> Found | None:
     mode = journal_mode(table.database)
     if mode is None:
         return None
@@ -148,20 +147,20 @@ def _journal(table: OpenedTable) -> Found | None:
     return "ok", mode
 
 
-def _schema(table: OpenedTable) -> Found:
-    names = table.settings.token_schema
+def _schema(table: TokenTables) -> Found:
+    names = table.schema
     table.database.read(lambda session: names.ready(session.connection(), create=False))
     migrations.check(table.database, names)
     return "ok", f"{names.name}, revision {HEAD} (head)"
 
 
-def _permissions(table: OpenedTable) -> Found:
-    check_permissions(table.database, table.settings.token_schema)
+def _permissions(table: TokenTables) -> Found:
+    check_permissions(table.database, table.schema)
     return "ok", "may read and write"
 
 
-def _keys(table: OpenedTable) -> Found:
-    keyring = table.settings.keyring
+def _keys(table: TokenTables) -> Found:
+    keyring = table.keyring
     codec = table.codec
     counted = count_keys(table.database, table.table)
     readable = counted.pop(READABLE, 0)
@@ -179,9 +178,9 @@ def _keys(table: OpenedTable) -> Found:
     return "ok", f"all encrypted with {keyring.first.id}"
 
 
-def _tokens(table: OpenedTable) -> Found:
+def _tokens(table: TokenTables) -> Found:
     unreadable: list[DecryptionError] = []
-    stored = sum(1 for _ in every_token(table.database, table.tokens, unreadable.append))
+    stored = sum(1 for _ in iter_records(table.database, table.tokens, unreadable.append))
     if unreadable:
         ids = [token_id for error in unreadable for token_id in error.token_ids]
         return "fail", f"{len(ids)} cannot be read ({_some(ids)}): {unreadable[0]}"
@@ -194,7 +193,7 @@ def _tokens(table: OpenedTable) -> Found:
     return "ok", f"{stored} stored"
 
 
-def _users(table: OpenedTable) -> Found:
+def _users(table: TokenTables) -> Found:
     c = table.table.c
     logins = func.count(c.refresh_digest)
     many = (
@@ -214,7 +213,7 @@ def _users(table: OpenedTable) -> Found:
     return "ok", f"nobody has more than {MANY_LOGINS} refresh tokens"
 
 
-def _clock(table: OpenedTable) -> Found:
+def _clock(table: TokenTables) -> Found:
     there = table.database.read(lambda session: session.scalar(select(epoch_milliseconds())))
     seconds = time.time() - (there or 0) / 1000
     if abs(seconds) * 1000 > TOLERANCE:
@@ -225,7 +224,7 @@ def _clock(table: OpenedTable) -> Found:
     return "ok", f"{seconds:+.1f} s from the database's"
 
 
-CHECKS: Final[dict[str, Callable[[OpenedTable], Found | None]]] = {
+CHECKS: Final[dict[str, Callable[[TokenTables], Found | None]]] = {
     "SDK": _sdk,
     "database": _database,
     "round trip": _round_trip,

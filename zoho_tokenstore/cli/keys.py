@@ -68,7 +68,7 @@ def rotate(
         )
         rows = database.read(lambda s: s.scalar(select(func.count()).select_from(tokens)))
         task = progress.add_task("counting" if dry_run else "encrypting", total=rows)
-        rotation = KeyRotation(database, tokens, codec, opened.audit).run(
+        rotation = KeyRotation(database, tokens, codec, opened.audit).rotate_all(
             dry_run=dry_run, on_rows=lambda number: progress.advance(task, number)
         )
     _report(rotation, settings.keyring, as_json=as_json)

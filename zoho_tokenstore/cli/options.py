@@ -5,29 +5,19 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property, wraps
+from functools import wraps
 from typing import Annotated, Concatenate, Final, ParamSpec, cast
 
 import typer
-from sqlalchemy import ColumnElement, Table
 
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.encryption.codec import ReadableCodec, RowCodec
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.schema.models import lease_table
 from zoho_tokenstore.settings import Settings
-from zoho_tokenstore.storage.audit import AuditLog
-from zoho_tokenstore.storage.keys import open_codec
-from zoho_tokenstore.storage.leases import LeaseTable
-from zoho_tokenstore.storage.maintenance import Removal
-from zoho_tokenstore.storage.tokens import TokenTable
-from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = [
     "Json",
-    "OpenedTable",
     "SchemaName",
     "TableName",
     "Url",
@@ -38,6 +28,7 @@ __all__ = [
     "opened",
     "opened_table",
     "span",
+    "tables_of",
 ]
 
 P = ParamSpec("P")
@@ -135,61 +126,6 @@ def confirm(what: str, *, yes: bool) -> None:
     typer.confirm(f"{what}. Go on?", abort=True, err=True)
 
 
-@dataclass(frozen=True)
-class OpenedTable:
-    """A token table that is there, and what works on it.
-
-    Attributes:
-        database: Where it is.
-        settings: What it was opened with.
-    """
-
-    database: Database
-    settings: Settings
-
-    @property
-    def table(self) -> Table:
-        """The token table."""
-        return self.settings.token_schema.table
-
-    @cached_property
-    def audit(self) -> AuditLog:
-        """Its audit."""
-        return AuditLog(self.table, enabled=self.settings.audit)
-
-    @cached_property
-    def codec(self) -> RowCodec:
-        """Reads its secrets; not for writing any.
-
-        Raises:
-            MissingKeyError: A key is missing.
-        """
-        return open_codec(self.database, self.table, self.settings.keyring, to_write=False)
-
-    @cached_property
-    def tokens(self) -> TokenTable:
-        """The SQL of its tokens, which are only read.
-
-        Raises:
-            MissingKeyError: A key is missing.
-        """
-        return self.repository(self.codec)
-
-    @cached_property
-    def removal(self) -> Removal:
-        """Removes its tokens, for which nothing has to be decrypted."""
-        return Removal(self.repository(ReadableCodec()), LeaseTable(lease_table(self.table)))
-
-    def repository(self, codec: RowCodec) -> TokenTable:
-        """Return the SQL of its tokens, with their values in a codec."""
-        backend = self.database.url.get_backend_name()
-        return TokenTable(self.table, backend, codec, audit=self.audit)
-
-    def of_user(self, name: str) -> ColumnElement[bool]:
-        """Return the condition of a user's rows."""
-        return self.table.c.user_digest == digest("user_name", name)
-
-
 @contextmanager
 def opened(settings: Settings, *, create: bool = True) -> Iterator[Database]:
     """Open the database, and close it at the end; a missing file may be created or not."""
@@ -201,7 +137,7 @@ def opened(settings: Settings, *, create: bool = True) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_table(settings: Settings) -> Iterator[OpenedTable]:
+def opened_table(settings: Settings, *, read_only: bool = True) -> Iterator[TokenTables]:
     """Open the database, which must have the table as this release makes it.
 
     Raises:
@@ -211,4 +147,15 @@ def opened_table(settings: Settings) -> Iterator[OpenedTable]:
         database.read(
             lambda session: settings.token_schema.ready(session.connection(), create=False)
         )
-        yield OpenedTable(database, settings)
+        yield tables_of(database, settings, read_only=read_only)
+
+
+def tables_of(database: Database, settings: Settings, *, read_only: bool = True) -> TokenTables:
+    """Return the tables that the settings name."""
+    return TokenTables(
+        database,
+        settings.token_schema,
+        settings.keyring,
+        audits=settings.audit,
+        read_only=read_only,
+    )

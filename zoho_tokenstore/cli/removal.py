@@ -12,7 +12,6 @@ from sqlalchemy import ColumnElement, false, func, or_, select, true
 from zoho_tokenstore.cli.console import data, messages, progress_bar
 from zoho_tokenstore.cli.options import (
     Json,
-    OpenedTable,
     Yes,
     confirm,
     on_table,
@@ -22,6 +21,7 @@ from zoho_tokenstore.cli.options import (
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.retention import expired_before, idle_since
+from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.zoho.revocation import revoke as revoke_at_zoho
@@ -55,7 +55,7 @@ def delete(
         chosen = true() if everything else _chosen(opened, ids, user)
         number = _count(opened, chosen)
         confirm(f"{number} tokens will be deleted", yes=yes)
-        deleted = opened.removal.purge(opened.database, chosen, event="deleted")
+        deleted = opened.deletion.delete_where(opened.database, chosen, event="deleted")
     _report(as_json=as_json, deleted=deleted)
 
 
@@ -89,7 +89,7 @@ def revoke(
                 messages.print(f"token {token.id} stays: {error}", style="red")
                 failed += 1
                 continue
-            remove = partial(opened.removal.remove, keys=[token.id or ""], event="revoked")
+            remove = partial(opened.deletion.delete_ids, keys=[token.id or ""], event="revoked")
             opened.database.write(remove)
             revoked += 1
     _report(as_json=as_json, revoked=revoked, failed=failed)
@@ -135,7 +135,7 @@ def purge(
             confirm(f"{tokens} tokens and {entries} entries of the audit will go", yes=yes)
             with progress_bar() as progress:
                 task = progress.add_task("purging", total=tokens)
-                tokens = opened.removal.purge(
+                tokens = opened.deletion.delete_where(
                     opened.database, chosen, on_rows=lambda number: progress.advance(task, number)
                 )
             entries = 0 if audit is None else _trim(opened, now - audit)
@@ -148,7 +148,7 @@ def _check_choice(ids: Sequence[str] | None, user: str | None, *, everything: bo
 
 
 def _chosen(
-    opened: OpenedTable, ids: Sequence[str] | None, user: str | None
+    opened: TokenTables, ids: Sequence[str] | None, user: str | None
 ) -> ColumnElement[bool]:
     """Return the condition of the rows that are named.
 
@@ -156,7 +156,7 @@ def _chosen(
         UnknownIdError: There is no such token.
     """
     if user is not None:
-        chosen = opened.of_user(user)
+        chosen = opened.table.c.user_digest == digest("user_name", user)
     else:
         digests = {digest("id", key): key for key in ids or ()}
         column = opened.table.c.id_digest
@@ -172,31 +172,32 @@ def _chosen(
     return chosen
 
 
-def _ids(opened: OpenedTable, chosen: ColumnElement[bool]) -> Sequence[str]:
+def _ids(opened: TokenTables, chosen: ColumnElement[bool]) -> Sequence[str]:
     return opened.database.read(
         lambda session: session.scalars(select(opened.table.c.id).where(chosen)).all()
     )
 
 
-def _find_each(opened: OpenedTable, ids: Sequence[str]) -> list[TokenRecord]:
+def _find_each(opened: TokenTables, ids: Sequence[str]) -> list[TokenRecord]:
     found = (
-        opened.database.read(partial(opened.tokens.find, token=TokenRecord(id=key))) for key in ids
+        opened.database.read(partial(opened.tokens.find_row, token=TokenRecord(id=key)))
+        for key in ids
     )
     return [token for token in found if token is not None]
 
 
-def _count(opened: OpenedTable, chosen: ColumnElement[bool]) -> int:
+def _count(opened: TokenTables, chosen: ColumnElement[bool]) -> int:
     query = select(func.count()).select_from(opened.table).where(chosen)
     return opened.database.read(lambda session: session.scalar(query) or 0)
 
 
-def _count_entries(opened: OpenedTable, before: datetime) -> int:
-    return opened.database.read(lambda session: opened.audit.count_before(session, before))
+def _count_entries(opened: TokenTables, before: datetime) -> int:
+    return opened.database.read(lambda session: opened.audit.count_entries(session, before))
 
 
-def _trim(opened: OpenedTable, before: datetime) -> int:
+def _trim(opened: TokenTables, before: datetime) -> int:
     trimmed = 0
-    while number := opened.database.write(partial(opened.audit.trim, before=before)):
+    while number := opened.database.write(partial(opened.audit.delete_entries, before=before)):
         trimmed += number
     return trimmed
 

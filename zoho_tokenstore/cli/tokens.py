@@ -11,12 +11,11 @@ from rich.table import Column, Table
 from sqlalchemy import select
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
-from zoho_tokenstore.cli.options import Json, OpenedTable, on_table, opened_table
+from zoho_tokenstore.cli.options import Json, on_table, opened_table
 from zoho_tokenstore.errors import UnknownIdError
 from zoho_tokenstore.settings import Settings
-from zoho_tokenstore.storage.audit import AuditLog
-from zoho_tokenstore.storage.logins import needs_login, refused_logins
-from zoho_tokenstore.storage.scan import every_token
+from zoho_tokenstore.storage.maintenance import iter_records, needs_login, refused_logins
+from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord, mask
 
@@ -93,7 +92,7 @@ def show(
     """Show one stored token, secrets masked."""
     with opened_table(settings) as opened:
         key = TokenRecord(id=id)
-        found = opened.database.read(lambda session: opened.tokens.find(session, key))
+        found = opened.database.read(lambda session: opened.tokens.find_row(session, key))
         if found is None:
             raise UnknownIdError(f"no token is stored under the id {id!r}")
         refused = refused_logins(opened.database, opened.table, opened.codec)
@@ -124,7 +123,7 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
             counts["expiring_within_the_hour"] += now < (token.expiry or 0) <= now + HOUR
             counts["needs_login"] += needs_login(token, now, refused)
         refreshes = opened.database.read(
-            lambda session: AuditLog(opened.table).count(session, "refreshed", today)
+            lambda session: opened.audit.count_events(session, "refreshed", today)
         )
     found = {
         "users": len(users - {None}),
@@ -140,9 +139,9 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
             data.print(f"{name.replace('_', ' ')}: {number}")
 
 
-def _every(opened: OpenedTable, unreadable: dict[str, str]) -> Iterator[TokenRecord]:
+def _every(opened: TokenTables, unreadable: dict[str, str]) -> Iterator[TokenRecord]:
     """Yield the tokens that can be read, and note why the others cannot."""
-    return every_token(
+    return iter_records(
         opened.database,
         opened.tokens,
         lambda error: unreadable.update(dict.fromkeys(error.token_ids, str(error))),
@@ -161,7 +160,7 @@ def _shown(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[st
     return shown | {"needs_login": needs_login(record, now, refused)}
 
 
-def _times(opened: OpenedTable, token_id: str) -> dict[str, str]:
+def _times(opened: TokenTables, token_id: str) -> dict[str, str]:
     c = opened.table.c
     names = ("created_at", "login_at", "updated_at", "used_at")
     found = select(*(c[name] for name in names)).where(c.id_digest == digest("id", token_id))

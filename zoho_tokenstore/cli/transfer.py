@@ -19,12 +19,11 @@ from zoho_tokenstore.cli.options import (
     on_table,
     opened,
     opened_table,
+    tables_of,
 )
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.settings import Settings
-from zoho_tokenstore.storage.audit import AuditLog
-from zoho_tokenstore.storage.keys import open_codec
-from zoho_tokenstore.storage.scan import every_token
+from zoho_tokenstore.storage.maintenance import iter_records
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.transfer.adoption import Adoption
 from zoho_tokenstore.transfer.dbstore import TableSource
@@ -141,8 +140,7 @@ def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> Non
     confirm(f"the table {names.name} will be renamed to {names.name}_sdk", yes=yes)
     with opened(settings) as database, progress_bar() as progress:
         task = progress.add_task("adopting", total=None)
-        audit = AuditLog(names.table, enabled=settings.audit)
-        report, kept = Adoption(database, names, settings.keyring, audit).run(
+        report, kept = Adoption(tables_of(database, settings, read_only=False)).run(
             _tell_left_out, lambda size, total: progress.update(task, total=total, advance=size)
         )
     messages.print(f"the SDK's table is kept as {kept}")
@@ -152,10 +150,8 @@ def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> Non
 def _import(
     settings: Settings, source: Source, on_conflict: OnConflict, *, dry_run: bool, as_json: bool
 ) -> None:
-    with opened_table(settings) as table:
-        codec = open_codec(table.database, table.table, settings.keyring, to_write=not dry_run)
-        tokens = table.repository(codec)
-
+    with opened_table(settings, read_only=dry_run) as table:
+        tokens = table.tokens
         with progress_bar() as progress:
             task = progress.add_task("reading" if dry_run else "importing", total=source.total)
             report = Importer(
@@ -184,7 +180,7 @@ def _exporting(
         def every() -> Iterator[TokenRecord]:
             nonlocal number
             number = 0
-            for token in every_token(table.database, table.tokens, note):
+            for token in iter_records(table.database, table.tokens, note):
                 number += 1
                 progress.update(task, completed=number)
                 yield token

@@ -1,52 +1,73 @@
-"""The database's clock, as an expression: epoch milliseconds, whatever the session's time zone."""
+"""The database's clock as an expression, and how far this host's clock is from it."""
 
-from typing import Any
+import time
+from typing import Any, Final
 
 from sqlalchemy import BigInteger
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import FunctionElement
 
-__all__ = ["epoch_milliseconds"]
+from zoho_tokenstore.database.dialects import backend_named
+from zoho_tokenstore.tokens.record import MAX_EXPIRY, TokenRecord
+
+__all__ = ["TOLERANCE", "ClockSkew", "epoch_milliseconds"]
+
+TOLERANCE: Final = 30_000
+"""Milliseconds that can come from a slow answer, or do not matter for a token of an hour."""
+
+DRIFT: Final = 1_000
+"""Milliseconds by which two measurements may differ without replacing the first."""
 
 
-class epoch_milliseconds(FunctionElement[int]):  # noqa: N801 - it is used as a function
-    """The time at which the statement runs."""
+class epoch_milliseconds(FunctionElement[int]):  # noqa: N801 - used like a function of SQLAlchemy's
+    """The time at which the statement runs, whatever the session's time zone."""
 
     type = BigInteger()
     inherit_cache = True
 
 
 @compiles(epoch_milliseconds)
-def _standard(*_: Any, **__: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
-    return "CAST(EXTRACT(EPOCH FROM CURRENT_TIMESTAMP) * 1000 AS BIGINT)"
+def _compile_clock(_: epoch_milliseconds, compiler: SQLCompiler, **__: Any) -> str:
+    return backend_named(compiler.dialect.name).epoch_milliseconds
 
 
-@compiles(epoch_milliseconds, "postgresql")
-def _postgresql(*_: Any, **__: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
-    return "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+class ClockSkew:
+    """The difference between two clocks, applied when it is large.
+
+    The SDKs compute the expiry with the clock of their host. Stored expiries follow the database's
+    clock; a host whose clock is wrong converts them.
+
+    Attributes:
+        milliseconds: How far this host's clock is ahead, 0 within the tolerance.
+    """
+
+    def __init__(self) -> None:
+        """Trust the host's clock until it has been compared."""
+        self.milliseconds = 0
+
+    def measure(self, database_time: int) -> None:
+        """Compare the clocks.
+
+        Args:
+            database_time: The database's time just now, in epoch milliseconds.
+        """
+        difference = int(time.time() * 1000) - database_time
+        if abs(difference) <= TOLERANCE:
+            self.milliseconds = 0
+        elif abs(difference - self.milliseconds) > DRIFT:
+            self.milliseconds = difference
+
+    def to_host(self, token: TokenRecord) -> TokenRecord:
+        """Return a stored token with its expiry by this host's clock."""
+        return _shift_expiry(token, self.milliseconds)
+
+    def to_database(self, token: TokenRecord) -> TokenRecord:
+        """Return a token of this host with its expiry by the database's clock."""
+        return _shift_expiry(token, -self.milliseconds)
 
 
-@compiles(epoch_milliseconds, "sqlite")
-def _sqlite(*_: Any, **__: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
-    # unixepoch('subsec') would be shorter and needs SQLite 3.42.
-    return "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
-
-
-@compiles(epoch_milliseconds, "mysql")
-@compiles(epoch_milliseconds, "mariadb")
-def _mysql(*_: Any, **__: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
-    # UNIX_TIMESTAMP() would go by the session's time zone, which repeats an hour every autumn.
-    return "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000"
-
-
-@compiles(epoch_milliseconds, "mssql")
-def _mssql(*_: Any, **__: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
-    return "DATEDIFF_BIG(MILLISECOND, '1970-01-01', SYSUTCDATETIME())"
-
-
-@compiles(epoch_milliseconds, "oracle")
-def _oracle(*_: Any, **__: Any) -> str:  # noqa: ANN401 - SQLAlchemy's signature
-    since = "SYS_EXTRACT_UTC(SYSTIMESTAMP) - TIMESTAMP '1970-01-01 00:00:00'"
-    days = f"EXTRACT(DAY FROM ({since})) * 86400"
-    seconds = f"EXTRACT(HOUR FROM ({since})) * 3600 + EXTRACT(MINUTE FROM ({since})) * 60"
-    return f"TRUNC(({days} + {seconds} + EXTRACT(SECOND FROM ({since}))) * 1000)"
+def _shift_expiry(token: TokenRecord, milliseconds: int) -> TokenRecord:
+    if not milliseconds or token.expiry is None:
+        return token
+    return token._replace(expiry=min(max(token.expiry + milliseconds, 0), MAX_EXPIRY))

@@ -1,30 +1,26 @@
 """The way to the database: reads in autocommit, writes in one transaction, faults retried."""
 
-import math
 import os
+import time
 import weakref
-from collections.abc import Callable
-from typing import Final, Literal, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Literal, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.database import sqlite
-from zoho_tokenstore.database.backends import backend_of
+from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.database.engines import Engines
-from zoho_tokenstore.database.faults import describe, is_stale, translate
-from zoho_tokenstore.database.retry import retrying
-from zoho_tokenstore.database.sessions import ThreadSessions
+from zoho_tokenstore.database.faults import describe, retry_pauses, translate
+from zoho_tokenstore.database.sessions import ThreadSession, ThreadSessions
 from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import DatabaseUnavailableError, TokenStoreError
 
 __all__ = ["Database"]
 
 T = TypeVar("T")
-
-KEEPERS: Final = 5
-"""Threads that keep their connection to a server: as many as the pool keeps open anyway."""
+Ts = TypeVarTuple("Ts")
 
 
 class Database:
@@ -34,8 +30,12 @@ class Database:
         database: A URL, as text or as SQLAlchemy's object, or an engine that the caller keeps.
         create: Whether a missing SQLite file may be created.
 
+    Attributes:
+        url: Where it is, with the driver.
+        backend: What is particular about this kind of database.
+
     Raises:
-        ConfigurationError: The URL cannot be understood.
+        ConfigurationError: The URL is invalid.
         MissingDriverError: Its driver is not installed.
     """
 
@@ -45,42 +45,54 @@ class Database:
         self._create = create
         self.url = database.url if isinstance(database, Engine) else resolve(database)
         self.backend = backend_of(self.url)
-        on_sqlite = self.url.get_backend_name() == "sqlite"
-        self._in_memory = on_sqlite and sqlite.file_of(self.url) is None
-        self._keepers: float = KEEPERS
-        if self._in_memory or self._callers is not None:
-            self._keepers = 0
-        elif on_sqlite:
-            self._keepers = math.inf  # a connection to a file costs nothing to keep
         self._use(self._make_engines())
         _opened.add(self)
 
-    def read(self, work: Callable[[Session], T]) -> T:
+    def read(self, work: Callable[[Session, *Ts], T], *args: *Ts) -> T:
         """Run ``work`` in this thread's session, in autocommit: no statement but its own.
+
+        A fault that passes by itself is retried, with pauses, for
+        :data:`~zoho_tokenstore.database.faults.RETRY_SECONDS`; so ``work`` must be safe to run
+        twice.
+
+        Args:
+            work: Called with the session and the arguments.
+            args: The arguments.
 
         Raises:
             DatabaseError: The database failed.
         """
-        sessions = self._sessions  # there are others when somebody closes these
+        sessions = self._sessions  # close() replaces them
         session = sessions.begin_call()
+        started, pauses = time.monotonic(), None
         try:
-            result = retrying(lambda: self._attempt(session, work))
+            while True:
+                try:
+                    result = work(session, *args)
+                    break
+                except Exception as error:
+                    pauses = pauses or retry_pauses(started)
+                    pause = self._pause_after(error, session, pauses)
+                    if pause is None:
+                        raise
+                time.sleep(pause)
         except BaseException as error:
-            sessions.fail_call()
+            sessions.fail_call(session)
             if isinstance(error, SQLAlchemyError):
                 raise translate(error, self.url) from error
             raise
-        sessions.end_call()
+        sessions.end_call(session)
         return result
 
-    def write(self, work: Callable[[Session], T], *, dry_run: bool = False) -> T:
+    def write(self, work: Callable[[Session, *Ts], T], *args: *Ts, dry_run: bool = False) -> T:
         """Run ``work`` in this thread's session as one transaction: all of it or nothing.
 
         Its effect is as if no other worker had written concurrently. After a conflict, or when the
         connection breaks, it runs again, so it must be safe to run twice.
 
         Args:
-            work: Called with the session.
+            work: Called with the session and the arguments.
+            args: The arguments.
             dry_run: Roll the transaction back instead of committing it.
 
         Raises:
@@ -88,7 +100,7 @@ class Database:
                 while the commit was under way.
         """
         end: Literal["COMMIT", "ROLLBACK"] = "ROLLBACK" if dry_run else "COMMIT"
-        return self.read(lambda session: self._engines.transaction(session, work, end))
+        return self.read(self._engines.transaction, end, work, *args)
 
     def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which changes the schema, in a transaction where DDL has them.
@@ -108,7 +120,7 @@ class Database:
 
     def close(self) -> None:
         """Close all connections, unless the engine is the caller's."""
-        self._sessions.close()
+        self._sessions.close_all()
         if self._callers is None:
             self._engines.autocommit.pool.dispose()
             self._use(self._make_engines())
@@ -116,29 +128,34 @@ class Database:
     def forget_connections(self) -> None:
         """Leave all connections to the parent process and start a new pool."""
         _inherited.append((self._engines, self._sessions, self._sessions.all()))
-        self._use(self._engines if self._in_memory else self._make_engines())
+        in_memory = self.backend.is_in_memory(self.url)
+        self._use(self._engines if in_memory else self._make_engines())
 
     def __repr__(self) -> str:
         """Name the database, without its password."""
         return describe(self.url)
 
-    def _attempt(self, session: Session, work: Callable[[Session], T]) -> T:
-        """Run ``work`` once; take a connection that turns out to be useless out of the pool."""
-        try:
-            return work(session)
-        except DBAPIError as error:
-            if is_stale(error):
+    def _pause_after(
+        self, error: Exception, session: ThreadSession, pauses: Iterator[float]
+    ) -> float | None:
+        """Return the seconds to wait before a retry, ``None`` after an error that is final.
+
+        A connection that turns out to be useless is discarded.
+        """
+        if isinstance(error, DBAPIError):
+            if self.backend.is_stale(error):
                 session.invalidate()
-            raise
-        except (SQLAlchemyError, TokenStoreError):
-            raise
-        except Exception as error:
-            # The driver stumbled over what it read: what comes next may answer another question.
-            if not self._in_memory:  # where nothing is read from a network, and all would be lost
-                session.invalidate()
-            raise DatabaseUnavailableError(
-                f"the database driver failed: {type(error).__name__}"
-            ) from error
+            return next(pauses, None) if self.backend.is_transient(error) else None
+        if isinstance(error, (SQLAlchemyError, TokenStoreError)):
+            return None
+        # The driver failed over what it read: the next bytes may answer another question.
+        if not self.backend.is_in_memory(
+            self.url
+        ):  # reads nothing from a network, and would be lost
+            session.invalidate()
+        raise DatabaseUnavailableError(
+            f"the database driver failed: {type(error).__name__}"
+        ) from error
 
     def _make_engines(self) -> Engines:
         if self._callers is not None:
@@ -146,13 +163,14 @@ class Database:
         return Engines.of_url(self.url, create=self._create)
 
     def _use(self, engines: Engines) -> None:
+        keepers = self.backend.connections_kept(self.url) if self._callers is None else 0
         self._engines = engines
-        self._sessions = ThreadSessions(engines.autocommit, self._keepers)
+        self._sessions = ThreadSessions(engines.autocommit, keepers)
 
 
 _opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
 _inherited: list[object] = []
-"""Pools and sessions of the parent process, kept so that no child closes their connections."""
+"""Pools and sessions of a parent process, kept so that its child does not close them."""
 
 
 def _after_fork() -> None:

@@ -7,27 +7,25 @@ no setting of ours is seen elsewhere.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
-from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
+from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
-from zoho_tokenstore.database import postgresql, sqlite
-from zoho_tokenstore.database.backends import backend_of, timeouts_of
+from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.database.tls import warn_if_unencrypted
 from zoho_tokenstore.database.urls import missing_driver
 from zoho_tokenstore.errors import ConfigurationError
 
-__all__ = ["Engines", "checked_engine"]
+__all__ = ["Engines", "source_engine"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 LOGGING_NAME: Final = "zoho_tokenstore"
-ROLLBACK_SKIPPED: Final = ("+pymysql", "+mysqldb")
-"""Drivers that always ask the server to roll back, and know by themselves that it need not."""
 UNFINISHED: Final = "zoho_tokenstore.unfinished"
 """Marks a connection whose transaction has begun and not ended."""
 
@@ -58,21 +56,18 @@ class Engines:
             ConfigurationError: The driver does not understand the URL.
             MissingDriverError: The driver is not installed.
         """
-        on_sqlite = url.get_backend_name() == "sqlite"
-        options: dict[str, Any] = {"connect_args": timeouts_of(url)}
-        if on_sqlite:
-            options = sqlite.engine_options(url)
+        backend = backend_of(url)
+        options = backend.engine_options(url)
         # A read leaves nothing to roll back, so some drivers are spared a round trip or two.
         # Writers begin within autocommit, and their rollbacks must not be skipped as well.
-        options["skip_autocommit_rollback"] = url.drivername.endswith(ROLLBACK_SKIPPED)
+        options["skip_autocommit_rollback"] = (
+            url.drivername.partition("+")[2] in backend.no_idle_rollback
+        )
         options["isolation_level"] = "AUTOCOMMIT"
-        first = checked_engine(url, pool_reset_on_return=None, **options)
-        second = checked_engine(url, pool=first.pool, isolation_level="AUTOCOMMIT")
-        if on_sqlite:
-            sqlite.prepare(first, create=create)
-        postgresql.prepare(first)
+        first = _checked_engine(url, pool_reset_on_return=None, **options)
+        second = _checked_engine(url, pool=first.pool, isolation_level="AUTOCOMMIT")
+        backend.prepare(first, create=create)
         warn_if_unencrypted(first)
-        backend = backend_of(url)
         event.listen(first, "connect", _executing(backend.on_connect))
         event.listen(first, "reset", _roll_back_unfinished)
         return cls(
@@ -96,8 +91,9 @@ class Engines:
     def transaction(
         self,
         session: Session,
-        work: Callable[[Session], T],
-        end: Literal["COMMIT", "ROLLBACK"] = "COMMIT",
+        end: Literal["COMMIT", "ROLLBACK"],
+        work: Callable[[Session, *Ts], T],
+        *args: *Ts,
     ) -> T:
         """Run ``work`` in a session of :attr:`autocommit` as one transaction.
 
@@ -106,15 +102,16 @@ class Engines:
 
         Args:
             session: Where to work.
-            work: What to do.
-            end: How to end what does not fail.
+            end: How to end a transaction that does not fail.
+            work: Called with the session and the arguments.
+            args: The arguments.
         """
         connection = session.connection()
         connection.info[UNFINISHED] = True
         try:
             for statement in self.begin_write:
                 connection.exec_driver_sql(statement)
-            result = work(session)
+            result = work(session, *args)
             connection.exec_driver_sql(end)
         except BaseException:
             _roll_back(connection)
@@ -123,7 +120,7 @@ class Engines:
         return result
 
 
-def checked_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as create_engine
+def _checked_engine(url: URL, **options: Any) -> Engine:
     """Make an engine of a URL with a driver; nothing is opened yet.
 
     Raises:
@@ -135,10 +132,35 @@ def checked_engine(url: URL, **options: Any) -> Engine:  # noqa: ANN401 - as cre
     except (ArgumentError, ValueError, TypeError) as error:
         # From None: the cause may show the URL, and with it the password.
         raise ConfigurationError(
-            f"the database URL cannot be used with {url.drivername} ({type(error).__name__})"
+            f"the database URL is invalid for {url.drivername} ({type(error).__name__}): check its "
+            "parameters"
         ) from None
     except ImportError as error:
         raise missing_driver(url, error.name or url.drivername) from error
+
+
+def source_engine(url: URL) -> Engine:
+    """Make an engine that reads another store's database and keeps no connection.
+
+    Args:
+        url: The database, with a driver.
+
+    Raises:
+        ConfigurationError: As from :func:`_checked_engine`.
+        MissingDriverError: As from :func:`_checked_engine`.
+    """
+    backend = backend_of(url)
+    # A long read may take its time, so the hook that limits it is left out.
+    timeouts = {
+        name: limit
+        for name, limit in backend.timeouts_of(url).items()
+        if name not in backend.hooked_arguments
+    }
+    engine = _checked_engine(
+        backend.read_only_url(url), poolclass=NullPool, connect_args=timeouts, hide_parameters=True
+    )
+    warn_if_unencrypted(engine)
+    return engine
 
 
 def _quiet(engine: Engine, **options: str) -> Engine:

@@ -12,11 +12,33 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-__all__ = ["ThreadSessions"]
+__all__ = ["ThreadSession", "ThreadSessions"]
+
+
+class ThreadSession(Session):
+    """One thread's session.
+
+    Attributes:
+        in_use: Held during a call, and by the thread that closes all sessions.
+        keeps_connection: Whether the thread keeps its connection between calls.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Open nothing yet."""
+        super().__init__(engine)
+        self.in_use: Final = threading.RLock()
+        self.keeps_connection = False
+
+    def release_connection(self) -> None:
+        """Return the connection to the pool; the next call takes another."""
+        try:
+            self.close()
+        except DBAPIError:  # the connection has died: the next call gets another
+            self.invalidate()
 
 
 class ThreadSessions:
-    """Sessions on one engine, one for each thread that asks.
+    """The sessions of all threads on one engine.
 
     Args:
         engine: An engine in autocommit, so that an idle session holds no transaction.
@@ -33,8 +55,8 @@ class ThreadSessions:
         self._keeping: weakref.WeakSet[ThreadSession] = weakref.WeakSet()
         self._closed = False
 
-    def begin_call(self) -> Session:
-        """Return the session of the calling thread, which is in use from now on."""
+    def begin_call(self) -> ThreadSession:
+        """Return the session of the calling thread, in use until the call ends."""
         own: ThreadSession | None = getattr(self._own, "session", None)
         if own is None:
             own = self._own.session = ThreadSession(self._engine)
@@ -43,57 +65,33 @@ class ThreadSessions:
         own.in_use.acquire()
         return own
 
-    def end_call(self) -> None:
-        """Give the calling thread's connection back, unless it is one of those that keep theirs."""
-        own: ThreadSession = self._own.session
-        if not own.keeps and self._keepers:
+    def end_call(self, session: ThreadSession) -> None:
+        """Return the connection to the pool, unless the thread keeps it."""
+        if not session.keeps_connection and self._keepers:
             with self._lock:
-                own.keeps = len(self._keeping) < self._keepers
-                if own.keeps:
-                    self._keeping.add(own)
-        if not own.keeps:
-            own.give_back()
-        elif self._closed:  # and with it the pool that it would go back to
-            own.invalidate()
-        own.in_use.release()
+                session.keeps_connection = len(self._keeping) < self._keepers
+                if session.keeps_connection:
+                    self._keeping.add(session)
+        if not session.keeps_connection:
+            session.release_connection()
+        elif self._closed:  # and with it the pool that it would return to
+            session.invalidate()
+        session.in_use.release()
 
-    def fail_call(self) -> None:
-        """Give the calling thread's connection back in any case."""
-        own: ThreadSession = self._own.session
-        own.give_back()
-        own.in_use.release()
+    def fail_call(self, session: ThreadSession) -> None:
+        """Return the connection to the pool in any case."""
+        session.release_connection()
+        session.in_use.release()
 
-    def close(self) -> None:
-        """Give back all connections; those in use are closed when their calls end."""
+    def close_all(self) -> None:
+        """Return all connections; those in use are closed when their calls end."""
         self._closed = True
         with self._lock:
-            for own in self._all:
-                if own.in_use.acquire(blocking=False):
-                    own.close()
-                    own.in_use.release()
+            for session in self._all:
+                if session.in_use.acquire(blocking=False):
+                    session.close()
+                    session.in_use.release()
 
-    def all(self) -> list[Session]:
-        """Return the sessions of all threads, for whoever must keep them from being closed."""
+    def all(self) -> list[ThreadSession]:
+        """Return the sessions of all threads, so that a caller can keep them from being closed."""
         return list(self._all)
-
-
-class ThreadSession(Session):
-    """One thread's session.
-
-    Attributes:
-        in_use: Held during a call, and by whoever closes them all.
-        keeps: Whether the thread keeps its connection between calls.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        """Begin without a connection."""
-        super().__init__(engine)
-        self.in_use: Final = threading.RLock()
-        self.keeps = False
-
-    def give_back(self) -> None:
-        """Give the connection back; the next call takes another."""
-        try:
-            self.close()
-        except DBAPIError:  # the connection has died since: whoever is next gets another
-            self.invalidate()

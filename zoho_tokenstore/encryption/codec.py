@@ -1,4 +1,4 @@
-"""Between records and columns: values readable or encrypted, and the digests they are found by."""
+"""Between records and column values: secrets readable or encrypted, and the lookup digests."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Protocol
@@ -12,20 +12,20 @@ from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 __all__ = ["EncryptedCodec", "ReadableCodec", "RowCodec"]
 
 POSITIONS: Final = tuple((FIELDS.index(name), name) for name in SECRET_FIELDS)
-"""Where the secrets stand in a record."""
+"""The positions of the secrets in a record."""
 
 SECRET_DIGESTS: Final = {
     name: column for name, column in DIGEST_COLUMNS.items() if name in SECRET_FIELDS
 }
 SECRET_PURPOSES: Final = frozenset({*SECRET_DIGESTS, "refresh", "grant"})
-"""What digests of secrets are made for: to find their rows, and to tell leases apart."""
+"""The purposes of digests of secrets: to find their rows, and to distinguish leases."""
 
 
 class RowCodec(Protocol):
-    """How the records of one table become column values, and back."""
+    """Encodes the records of one table as column values, and decodes rows."""
 
     columns: tuple[str, ...]
-    """The columns that :meth:`record` needs, in its order."""
+    """The columns that :meth:`decode_row` needs, in its order."""
 
     encrypts: bool
     """Whether secrets are written encrypted."""
@@ -33,17 +33,17 @@ class RowCodec(Protocol):
     def digest(self, purpose: str, *values: str) -> str:
         """Return the digest under which values are written."""
 
-    def digests(self, field: str) -> tuple[Digest, ...]:
-        """Return what makes the digests that a field's values can be found by."""
+    def lookup_digests(self, field: str, value: str) -> tuple[str, ...]:
+        """Return the digests under which a field's value can be stored."""
 
-    def values(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
+    def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return all columns of a row but its times.
 
         Raises:
-            InvalidTokenError: A value could not be told from an encrypted one.
+            InvalidTokenError: A value looks like an encrypted one.
         """
 
-    def record(self, row: Sequence[Any]) -> TokenRecord:
+    def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the record of a row.
 
         Raises:
@@ -58,25 +58,25 @@ class ReadableCodec:
     encrypts = False
     digest = staticmethod(digest)
 
-    def digests(self, field: str) -> tuple[Digest, ...]:  # noqa: ARG002 - the protocol's
-        """Return the one way of digesting."""
-        return (digest,)
+    def lookup_digests(self, field: str, value: str) -> tuple[str, ...]:
+        """Return the plain digest."""
+        return (digest(field, value),)
 
-    def values(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
+    def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row as it is, with its digests."""
         for name in SECRET_FIELDS:
             if (getattr(row, name) or "").startswith(MARK):
                 raise InvalidTokenError(f"{name} begins with {MARK!r}, as encrypted values do")
         return row._asdict() | row_digests(row, digest)
 
-    def record(self, row: Sequence[Any]) -> TokenRecord:
+    def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row as it is, unless it is encrypted."""
         for position, name in POSITIONS:
             value = row[position]
             if value is not None and value.startswith(MARK):
                 raise DecryptionError(
-                    f"{name} of token {row[0]!r} is encrypted with the key {key_id_of(value)!r}, "
-                    "and the store has no keyring",
+                    f"{name} of token {row[0]!r} is encrypted with the key {key_id_of(value)!r}: "
+                    "pass a keyring that has it",
                     (row[0],),
                     name,
                 )
@@ -84,10 +84,10 @@ class ReadableCodec:
 
 
 class EncryptedCodec:
-    """Encrypts every secret, and digests it so that only the keyring can.
+    """Encrypts every secret, and digests it under a key.
 
-    A row is encrypted or readable as a whole: what was stored before there were keys can still be
-    read, and is encrypted with its next save.
+    A row is encrypted or readable as a whole: rows from before there were keys can still be read,
+    and are encrypted when they are saved next.
 
     Args:
         keyring: The keys.
@@ -109,11 +109,13 @@ class EncryptedCodec:
         is_secret = purpose in SECRET_PURPOSES or names_login
         return (self._index.digest if is_secret else digest)(purpose, *values)
 
-    def digests(self, field: str) -> tuple[Digest, ...]:
-        """Return the keyed way, and the plain one of rows that are still readable."""
-        return (self.digest, digest) if field in SECRET_PURPOSES else (digest,)
+    def lookup_digests(self, field: str, value: str) -> tuple[str, ...]:
+        """Return the keyed digest of a secret, and the plain one for rows that are readable."""
+        if field in SECRET_PURPOSES:
+            return self._index.digest(field, value), digest(field, value)
+        return (digest(field, value),)
 
-    def values(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
+    def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row with its secrets encrypted, and its digests."""
         row_id = row.id or ""
         sealed = {
@@ -123,7 +125,7 @@ class EncryptedCodec:
         }
         return row._asdict() | sealed | row_digests(row, digest)
 
-    def record(self, row: Sequence[Any]) -> TokenRecord:
+    def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row with its secrets decrypted."""
         values = list(row[: len(FIELDS)])
         row_id = values[0]
@@ -137,14 +139,14 @@ class EncryptedCodec:
                     break
                 values[position] = self.cipher.open(value, name, row_id)
         except DecryptionError:
-            # Whatever shows a traceback's local variables would show them.
+            # A tool that shows a traceback's local variables would show them.
             row, value = (), None
             values.clear()
             raise
         return TokenRecord._make(values)
 
     def _check_readable(self, row: Sequence[Any]) -> None:
-        """Tell a row from before there were keys from one whose marks were damaged.
+        """Distinguish a row from before there were keys from one whose marks were damaged.
 
         Raises:
             DecryptionError: It is neither encrypted nor readable.
@@ -162,8 +164,8 @@ class EncryptedCodec:
         found.clear()
         if damaged:
             raise DecryptionError(
-                f"{damaged[0]} of token {row_id!r} is neither encrypted nor what was stored: it "
-                "was damaged",
+                f"{damaged[0]} of token {row_id!r} is damaged: it is neither encrypted nor the "
+                "value that was stored",
                 (row_id,),
                 damaged[0],
             )

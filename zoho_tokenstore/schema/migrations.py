@@ -21,6 +21,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, func, select, text
 
 from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.errors import MigrationError
 from zoho_tokenstore.schema.state import HEAD, SchemaState, TokenSchema
 
@@ -71,8 +72,7 @@ class Target:
                 "url": self.url,
                 "literal_binds": True,
                 "dialect_opts": {"paramstyle": "named"},
-                # Oracle would return the key into a variable that no script has.
-                "version_table_pk": self.url.get_backend_name() != "oracle",
+                "version_table_pk": backend_of(self.url).version_table_pk,
             }
         configure(
             **where,

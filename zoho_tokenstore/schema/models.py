@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import (
-    TIMESTAMP,
     BigInteger,
     DateTime,
     Dialect,
@@ -15,11 +14,10 @@ from sqlalchemy import (
     Table,
     UnicodeText,
 )
-from sqlalchemy.dialects.mssql import NVARCHAR
-from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from zoho_tokenstore.database.dialects import backend_named
 from zoho_tokenstore.encryption.keyring import KEY_ID_LENGTH
 from zoho_tokenstore.tokens.digests import DIGEST_LENGTH
 
@@ -30,13 +28,13 @@ __all__ = [
     "ENTRY_ID_LENGTH",
     "OAuthTokenRow",
     "UtcDateTime",
-    "audit_table",
-    "key_table",
-    "lease_table",
+    "companion_table",
     "token_table",
 ]
 
 DEFAULT_TABLE: Final = "oauthtoken"
+
+Companion = Literal["lease", "key", "audit"]
 
 ENTRY_ID_LENGTH: Final = 48
 CREDENTIAL_LENGTH: Final = 12
@@ -50,37 +48,31 @@ NAMING_CONVENTION: Final = {
     "uq": "uq_%(table_name)s_%(column_0_name)s",
     "pk": "pk_%(table_name)s",
 }
-MYSQL_DIALECTS: Final = ("mysql", "mariadb")
-ZONELESS_DIALECTS: Final = ("sqlite", *MYSQL_DIALECTS)
-TABLE_OPTIONS: Final = {f"{name}_charset": "utf8mb4" for name in MYSQL_DIALECTS}
+TABLE_OPTIONS: Final = {"mysql_charset": "utf8mb4", "mariadb_charset": "utf8mb4"}
 """Every Unicode text can be stored, whatever character set the MySQL database defaults to."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime in UTC, with microseconds, also where timestamps know no time zone."""
+    """An aware datetime in UTC, with microseconds, on every database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Ask for microseconds where the usual type has whole seconds unless told."""
-        if dialect.name in MYSQL_DIALECTS:
-            return dialect.type_descriptor(DATETIME(fsp=6))
-        if dialect.name == "oracle":
-            return dialect.type_descriptor(TIMESTAMP(timezone=True))
-        return dialect.type_descriptor(self.impl_instance)
+        """Return the database's type for a time with microseconds."""
+        return dialect.type_descriptor(backend_named(dialect.name).timestamp)
 
     def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any] | None:
-        """Convert a time once: the rows of a batch have the same, over and over."""
+        """Convert a time once: all rows of a batch have the same."""
         process = super().bind_processor(dialect)
         return None if process is None else lru_cache(maxsize=1)(process)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Hand over UTC, without the zone where the database could not keep it."""
+        """Pass UTC on, without the zone where the database could not keep it."""
         if value is None:
             return None
         value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name in ZONELESS_DIALECTS else value
+        return value if backend_named(dialect.name).keeps_time_zone else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - the base class's signature
         """Return UTC, whatever the session's time zone is."""
@@ -89,7 +81,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-LongText: Final = UnicodeText().with_variant(NVARCHAR(), "mssql")  # NTEXT is on its way out
+class LongText(TypeDecorator[str]):
+    """Unicode text without a length limit, which no database can index."""
+
+    impl = UnicodeText
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Return the database's type for it."""
+        return dialect.type_descriptor(backend_named(dialect.name).long_text)
 
 
 class TokenColumns:
@@ -217,19 +217,15 @@ class AuditRow(AuditColumns, Base):
     __table_args__ = TABLE_OPTIONS
 
 
-def lease_table(tokens: Table) -> Table:
-    """Return the lease table that belongs to a token table."""
-    return _beside(tokens, "lease")
+def companion_table(tokens: Table, kind: Companion) -> Table:
+    """Return a table that belongs to a token table.
 
-
-def key_table(tokens: Table) -> Table:
-    """Return the key table that belongs to a token table."""
-    return _beside(tokens, "key")
-
-
-def audit_table(tokens: Table) -> Table:
-    """Return the audit table that belongs to a token table."""
-    return _beside(tokens, "audit")
+    Args:
+        tokens: The token table.
+        kind: ``"lease"``, ``"key"`` or ``"audit"``.
+    """
+    name = f"{tokens.name}_{kind}"
+    return tokens.metadata.tables[f"{tokens.schema}.{name}" if tokens.schema else name]
 
 
 @lru_cache
@@ -247,14 +243,9 @@ def token_table(name: str = DEFAULT_TABLE, schema: str | None = None) -> Table:
         metadata = MetaData(naming_convention=NAMING_CONVENTION)
 
     options = TABLE_OPTIONS | {"schema": schema}
-    beside = {LeaseColumns: "lease", KeyColumns: "key", AuditColumns: "audit"}
-    tables = {TokenColumns: name} | {it: f"{name}_{what}" for it, what in beside.items()}
+    companions = {LeaseColumns: "lease", KeyColumns: "key", AuditColumns: "audit"}
+    tables = {TokenColumns: name} | {it: f"{name}_{kind}" for it, kind in companions.items()}
     for columns, table in tables.items():
         names = {"__tablename__": table, "__table_args__": options}
         type(f"Other{columns.__name__}", (columns, OtherBase), names)
     return next(table for table in OtherBase.metadata.tables.values() if table.name == name)
-
-
-def _beside(tokens: Table, what: str) -> Table:
-    name = f"{tokens.name}_{what}"
-    return tokens.metadata.tables[f"{tokens.schema}.{name}" if tokens.schema else name]

@@ -18,9 +18,7 @@ from zoho_tokenstore.errors import (
 from zoho_tokenstore.schema.models import (
     ADDED_COLUMNS,
     DEFAULT_TABLE,
-    audit_table,
-    key_table,
-    lease_table,
+    companion_table,
     token_table,
 )
 
@@ -84,8 +82,12 @@ class TokenSchema:
     @property
     def tables(self) -> tuple[Table, ...]:
         """The token table and those beside it, each made by the revision of its place."""
-        beside = (lease_table, key_table, audit_table)
-        return self.table, *(table_of(self.table) for table_of in beside)
+        return (
+            self.table,
+            companion_table(self.table, "lease"),
+            companion_table(self.table, "key"),
+            companion_table(self.table, "audit"),
+        )
 
     def tables_after(self, revision: str) -> tuple[Table, ...]:
         """Return the tables that revisions after this one make."""

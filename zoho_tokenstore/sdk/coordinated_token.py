@@ -89,7 +89,7 @@ class _Requests:
     """Stands in for the module ``requests`` in the SDK's methods, which use only ``post``."""
 
     @staticmethod
-    def post(url: str, **arguments: Any) -> requests.Response:  # noqa: ANN401 - passed on
+    def post(url: str, **arguments: Any) -> requests.Response:
         """Post with a timeout, and keep the answer."""
         response = requests.post(url, **{"timeout": _http.timeout} | arguments)  # noqa: S113 - it has
         try:

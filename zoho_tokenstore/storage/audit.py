@@ -1,4 +1,4 @@
-"""The audit: what happened to which token, written in the transaction in which it happens."""
+"""The audit log: an entry for each change of a token, written in the same transaction."""
 
 import os
 import socket
@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.schema.models import CREDENTIAL_LENGTH, audit_table
+from zoho_tokenstore.schema.models import CREDENTIAL_LENGTH, companion_table
 
 __all__ = ["AuditLog", "Event"]
 
@@ -39,11 +39,11 @@ Event = Literal[
     "policy-expired",
     "key-rotated",
 ]
-"""What can happen to a token: a save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a
-login that was nobody's becomes a user's."""
+"""A save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a login without a user becomes a
+user's."""
 
 PAGE_SIZE: Final = 4_000
-"""Entries that are read, or trimmed, at once."""
+"""Entries that are read or deleted at once."""
 
 MOST: Final = 0xFF
 """The last number within a millisecond."""
@@ -52,11 +52,11 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AuditLog:
-    """All SQL of the audit of one token table, in sessions that the caller opened.
+    """The audit log of one token table, in sessions that the caller opened.
 
     Args:
         tokens: The token table.
-        enabled: Whether anything is written.
+        enabled: Whether entries are written.
 
     Attributes:
         enabled: As given.
@@ -66,10 +66,10 @@ class AuditLog:
         """Build the statements once."""
         self.enabled = enabled
         self._tokens = tokens
-        self._table = audit_table(tokens)
+        self._table = companion_table(tokens, "audit")
         self._insert = insert(self._table)
 
-    def note(self, session: Session, event: Event, row: Mapping[str, Any]) -> None:
+    def append_entry(self, session: Session, event: Event, row: Mapping[str, Any]) -> None:
         """Append an entry for a row that has just been written.
 
         Args:
@@ -78,14 +78,13 @@ class AuditLog:
             row: Its columns' values.
         """
         if self.enabled:
-            session.connection().execute(self._insert, self.entry(event, row))
+            session.connection().execute(self._insert, self._entry(event, row))
 
-    def noting(self, change: Update) -> Insert:
+    def with_entry(self, change: Update) -> Insert:
         """Build the statement that changes a row and, if it has, appends an entry.
 
-        It takes what the change does, and the values of :meth:`entry` as ``entry_`` and the
-        column's name. Only PostgreSQL can do it
-        (https://www.postgresql.org/docs/current/queries-with.html).
+        It takes the parameters of the change and those of :meth:`entry_parameters`; only where
+        :attr:`Backend.writes_in_cte` is set.
         """
         changed = change.returning(self._tokens.c.id).cte("changed")
         columns = list(self._table.columns)
@@ -93,28 +92,33 @@ class AuditLog:
         appended = insert(self._table).from_select(columns, select(*entry).select_from(changed))
         return appended.execution_options(preserve_rowcount=True)
 
-    def entry(self, event: Event, row: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the values of an entry for a row of these values."""
+    def entry_parameters(self, event: Event, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the parameters of the entry in a statement of :meth:`with_entry`."""
+        return {f"entry_{name}": value for name, value in self._entry(event, row).items()}
+
+    def _entry(self, event: Event, row: Mapping[str, Any]) -> dict[str, Any]:
         digest = row["access_digest"] or row["refresh_digest"] or row["grant_digest"]
         return _common(event) | {
-            "entry_id": f"{entry_ids.next()}{0:024x}",
+            "entry_id": f"{entry_ids.next_prefix()}{0:024x}",
             "token_id": row["id"],
             "user_name": row["user_name"],
             "client_id": row["client_id"],
             "credential": digest and digest[:CREDENTIAL_LENGTH],
         }
 
-    def note_stored(self, session: Session, event: Event, condition: ColumnElement[bool]) -> None:
-        """Append an entry for each stored row that a condition holds for.
+    def append_for_rows(
+        self, session: Session, event: Event, condition: ColumnElement[bool]
+    ) -> None:
+        """Append an entry for each stored row that fits a condition.
 
-        The database makes them of the rows, which takes far less than to send them.
+        The database makes them from its rows, which takes far less than to send them.
         """
         if not self.enabled:
             return
         c = self._tokens.c
         digest = func.coalesce(c.access_digest, c.refresh_digest, c.grant_digest)
         values = {
-            "entry_id": literal(entry_ids.next()) + func.substr(c.id_digest, 1, 24),
+            "entry_id": literal(entry_ids.next_prefix()) + func.substr(c.id_digest, 1, 24),
             **{name: literal(value) for name, value in _common(event).items()},
             "token_id": c.id,
             "user_name": c.user_name,
@@ -124,12 +128,12 @@ class AuditLog:
         entries = select(*values.values()).where(condition)
         session.execute(insert(self._table).from_select(list(values), entries))
 
-    def page(self, session: Session, after: str) -> Sequence[Row[Any]]:
-        """Return the next entries, in their order.
+    def read_entries(self, session: Session, after: str) -> Sequence[Row[Any]]:
+        """Return the next entries, in chronological order.
 
         Args:
             session: Where to read.
-            after: The id of the last entry seen, or what :meth:`moment` makes of a time.
+            after: The id of the last entry seen, or the :meth:`first_id` of a time.
         """
         entries = (
             select(self._table)
@@ -139,50 +143,50 @@ class AuditLog:
         )
         return session.execute(entries).all()
 
-    def count(self, session: Session, event: Event, since: datetime) -> int:
-        """Count what happened since a time."""
+    def count_events(self, session: Session, event: Event, since: datetime) -> int:
+        """Count the entries of one event since a time."""
         c = self._table.c
-        happened = c.entry_id > self.moment(since), c.event == event
+        happened = c.entry_id > self.first_id(since), c.event == event
         return session.scalar(select(func.count()).select_from(self._table).where(*happened)) or 0
 
-    def count_before(self, session: Session, before: datetime) -> int:
+    def count_entries(self, session: Session, before: datetime) -> int:
         """Count the entries before a time."""
         key = self._table.c.entry_id
-        older = select(func.count()).select_from(self._table).where(key < self.moment(before))
+        older = select(func.count()).select_from(self._table).where(key < self.first_id(before))
         return session.scalar(older) or 0
 
-    def trim(self, session: Session, before: datetime) -> int:
+    def delete_entries(self, session: Session, before: datetime) -> int:
         """Delete the oldest entries before a time, a page of them; return how many."""
         key = self._table.c.entry_id
-        oldest = select(key).where(key < self.moment(before)).order_by(key).limit(PAGE_SIZE)
+        oldest = select(key).where(key < self.first_id(before)).order_by(key).limit(PAGE_SIZE)
         ids = session.scalars(oldest).all()
         if ids:
             session.execute(delete(self._table).where(key <= ids[-1]))
         return len(ids)
 
     @staticmethod
-    def moment(at: datetime) -> str:
-        """Return what the ids of all entries since a time are greater than."""
+    def first_id(at: datetime) -> str:
+        """Return the id that sorts before all entries since a time."""
         return f"{max((at - EPOCH) // timedelta(milliseconds=1), 0):012x}"
 
 
 class EntryIds:
-    """Makes the beginnings of entries' ids, those of one process in its order."""
+    """The prefixes of entry ids, in chronological order within a process."""
 
     def __init__(self) -> None:
-        """Begin at any time."""
+        """Start with an empty history."""
         self._lock = threading.Lock()
         self._last = (0, 0)
 
     def renew_lock(self) -> None:
-        """Replace the lock: in the child of a fork, who holds it may not be there to let it go."""
+        """Replace the lock: in the child of a fork, the thread that holds it may not exist."""
         self._lock = threading.Lock()
 
-    def next(self) -> str:
-        """Return the time in milliseconds, the number within it, and what no other process has."""
+    def next_prefix(self) -> str:
+        """Return the time in milliseconds, the number within it, and random digits."""
         with self._lock:
             now = (int(time.time() * 1000), 0)
-            if now <= self._last:  # in the same millisecond, or the clock was put back
+            if now <= self._last:  # in the same millisecond, or the clock was set back
                 milliseconds, number = self._last
                 now = (milliseconds, number + 1) if number < MOST else (milliseconds + 1, 0)
             self._last = now

@@ -1,4 +1,4 @@
-"""Many tokens saved at once: what is concerned is read, worked out, and the difference written."""
+"""Many tokens saved at once: read the rows concerned, plan, and write the difference."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -8,15 +8,16 @@ from typing import Any, Final
 from sqlalchemy import Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.storage.audit import AuditLog, Event
-from zoho_tokenstore.storage.statements import keeping_update, one_of
+from zoho_tokenstore.storage.statements import merging_update
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest, digest
 from zoho_tokenstore.tokens.matching import login_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan
 
-__all__ = ["BATCH_SIZE", "PAGE_SIZE", "Batches"]
+__all__ = ["BATCH_SIZE", "PAGE_SIZE", "AddToken", "Batches"]
 
 BATCH_SIZE: Final = 4_000
 """Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
@@ -24,8 +25,8 @@ BATCH_SIZE: Final = 4_000
 PAGE_SIZE: Final = 400
 """Rows per statement: looked up by five digests each, still below SQL Server's 2,100 parameters."""
 
-Put = Callable[[BatchPlan, TokenRecord], None]
-"""Saves one token of a batch onto the rows as those before it have left them."""
+AddToken = Callable[[BatchPlan, TokenRecord], None]
+"""Adds one token of a batch to the plan."""
 
 
 class Batches:
@@ -33,21 +34,22 @@ class Batches:
 
     Args:
         table: A table made by :func:`zoho_tokenstore.schema.models.token_table`.
-        backend: SQLAlchemy's name of the database.
-        codec: Makes column values of records, and records of rows.
-        audit: Is told what is written.
+        backend: The kind of database.
+        codec: Encodes records and decodes rows.
+        audit: Audit log for writes.
     """
 
-    def __init__(self, table: Table, backend: str, codec: RowCodec, audit: AuditLog) -> None:
+    def __init__(self, table: Table, backend: Backend, codec: RowCodec, audit: AuditLog) -> None:
         """Build the statements once."""
         self._codec = codec
         self._audit = audit
         self._key = key = table.c.id_digest
         self._related = select(*(table.c[name] for name in codec.columns)).where(
-            or_(*(one_of(table.c[name], backend) for name in DIGEST_COLUMNS.values()))
+            or_(*(backend.one_of(table.c[name]) for name in DIGEST_COLUMNS.values()))
         )
+        self._reads_plain = codec.encrypts  # rows from before there were keys have plain digests
         self._insert = insert(table)
-        self._update = keeping_update(table)
+        self._update = merging_update(table)
         self._delete = delete(table).where(key == bindparam("row_digest"))
         self._vacate = (
             update(table)
@@ -55,20 +57,20 @@ class Batches:
             .values(identity_digest=bindparam("vacated"))
         )
 
-    def save(
+    def save_batch(
         self,
         session: Session,
         tokens: Sequence[TokenRecord],
         event: Event | None = None,
-        put: Put = BatchPlan.save,
+        add: AddToken = BatchPlan.add_token,
     ) -> list[str]:
-        """Insert or update the rows that the tokens speak of; return their ids, in order.
+        """Insert or update the rows that the tokens refer to; return their ids, in order.
 
         Args:
             session: Where to write; the caller commits.
             tokens: At most :data:`BATCH_SIZE` tokens.
-            event: What the audit shall call it, if not by what becomes of each row.
-            put: Saves one token.
+            event: The audit's name for it; by default each row's own outcome.
+            add: Adds one token to the plan.
 
         Raises:
             AmbiguousTokenError: More than one row fits a token.
@@ -79,11 +81,11 @@ class Batches:
         for start in range(0, len(tokens), PAGE_SIZE):
             page = tokens[start : start + PAGE_SIZE]
             digest_once = cache(self._codec.digest)
-            changes = BatchPlan(self._find_related(session, page, digest_once))
+            plan = BatchPlan(self._find_related(session, page, digest_once))
             for token in page:
-                put(changes, token)
-            self._write(session, changes, digest_once, event)
-            ids += changes.ids
+                add(plan, token)
+            self._write_plan(session, plan, digest_once, event)
+            ids += plan.ids
         return ids
 
     def _find_related(
@@ -92,66 +94,69 @@ class Batches:
         """Return the rows that share an id, a user name or a token with one of these."""
         digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
-            makers = (digest, *self._codec.digests(field)[1:])
-            digests[column] = [
-                make(field, value)
-                for value in {getattr(token, field) for token in tokens} - {None}
-                for make in makers
-            ]
-        return list(map(self._codec.record, session.execute(self._related, digests)))
+            values = {getattr(token, field) for token in tokens} - {None}
+            if self._reads_plain:
+                found = (
+                    each for value in values for each in self._codec.lookup_digests(field, value)
+                )
+            else:
+                found = (digest(field, value) for value in values)
+            digests[column] = list(found)
+        return list(map(self._codec.decode_row, session.execute(self._related, digests)))
 
-    def _write(
-        self, session: Session, changes: BatchPlan, digest: Digest, event: Event | None
+    def _write_plan(
+        self, session: Session, plan: BatchPlan, digest: Digest, event: Event | None
     ) -> None:
         now = datetime.now(UTC)
-        if changes.deleted:
-            absorbed = [digest("id", key) for key in changes.deleted]
-            self._note(session, "claimed", absorbed)
+        if plan.deleted:
+            absorbed = [digest("id", key) for key in plan.deleted]
+            self._append_entries(session, "claimed", absorbed)
             session.execute(self._delete, [{"row_digest": row} for row in absorbed])
-        moving = changes.moving()
+        moving = plan.ids_with_new_identity()
         if len(moving) > 1:
             # One may move to where another still is, so all leave first.
             session.execute(self._vacate, [_vacated(key) for key in moving])
-        if changes.updated:
-            self._write_updated(session, changes, digest, now, event)
-        if changes.inserted:
+        if plan.updated:
+            self._write_updated(session, plan, digest, now, event)
+        if plan.inserted:
             times = {"created_at": now, "updated_at": now}
-            rows = [self._values(row, digest) | times for row in changes.inserted.values()]
+            encode = self._codec.encode_record
+            rows = [encode(row, digest) | times for row in plan.inserted.values()]
             session.execute(self._insert, rows)
-            self._note(session, event or "created", [row["id_digest"] for row in rows])
+            self._append_entries(session, event or "created", [row["id_digest"] for row in rows])
 
     def _write_updated(
         self,
         session: Session,
-        changes: BatchPlan,
+        plan: BatchPlan,
         digest: Digest,
         now: datetime,
         event: Event | None,
     ) -> None:
         parameters = []
-        noted: dict[Event, list[str]] = {}
-        for key, row in changes.updated.items():
-            stored, after = changes.stored[key], self._values(row, digest)
+        audited: dict[Event, list[str]] = {}
+        for key, row in plan.updated.items():
+            stored, after = plan.stored[key], self._codec.encode_record(row, digest)
             times = {"new_updated_at": now, "new_login_at": _login_at(stored, row, now)}
             parameters.append(self._new_values(stored, after, digest) | times)
             claimed = stored.user_name is None and row.user_name is not None
-            what = event or ("claimed" if claimed else "refreshed")
-            noted.setdefault(what, []).append(after["id_digest"])
+            outcome = event or ("claimed" if claimed else "refreshed")
+            audited.setdefault(outcome, []).append(after["id_digest"])
         session.execute(self._update, parameters)
-        for what, rows in noted.items():
-            self._note(session, what, rows)
+        for outcome, rows in audited.items():
+            self._append_entries(session, outcome, rows)
 
-    def _note(self, session: Session, event: Event, rows: list[str]) -> None:
-        self._audit.note_stored(session, event, self._key.in_(rows))
+    def _append_entries(self, session: Session, event: Event, rows: list[str]) -> None:
+        self._audit.append_for_rows(session, event, self._key.in_(rows))
 
     def _new_values(
         self, stored: TokenRecord, after: dict[str, Any], digest: Digest
     ) -> dict[str, Any]:
         """Return the parameters that turn the stored row into the new one.
 
-        What stays as it is may be ``None``; in a table with keys, all is encrypted anew.
+        Unchanged values may be ``None``; with keys, everything is encrypted again.
         """
-        before = {} if self._codec.encrypts else self._values(stored, digest)
+        before = {} if self._codec.encrypts else self._codec.encode_record(stored, digest)
         changed = {
             f"new_{name}": None if name in before and before[name] == value else value
             for name, value in after.items()
@@ -160,9 +165,6 @@ class Batches:
             "row_digest": after["id_digest"],
             "new_identity_digest": after["identity_digest"],
         }
-
-    def _values(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
-        return self._codec.values(row, digest)
 
 
 def _login_at(stored: TokenRecord, row: TokenRecord, now: datetime) -> datetime | None:

@@ -1,22 +1,21 @@
-"""All SQL of leases: one read, one compare-and-set, in a session that the caller opened."""
+"""The lease table: one read, and one compare-and-set."""
 
 from sqlalchemy import Table, bindparam, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.database.clock import epoch_milliseconds
+from zoho_tokenstore.database.clock import ClockSkew, epoch_milliseconds
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.database.skew import ClockSkew
 from zoho_tokenstore.refresh.lease import Lease
 
 __all__ = ["LeaseTable", "SharedLeases"]
 
 
 class LeaseTable:
-    """The leases of one token table.
+    """The statements of one lease table, in a session that the caller opened.
 
     Args:
-        table: A table made by :func:`zoho_tokenstore.schema.models.lease_table`.
+        table: A table made by :func:`zoho_tokenstore.schema.models.companion_table`.
     """
 
     def __init__(self, table: Table) -> None:
@@ -36,7 +35,7 @@ class LeaseTable:
         self._delete = delete(table).where(c.key_digest.in_(bindparam("keys", expanding=True)))
         self._delete_all = delete(table)
 
-    def read(self, session: Session, key: str) -> tuple[Lease, int]:
+    def read_lease(self, session: Session, key: str) -> tuple[Lease, int]:
         """Return the lease, an empty one if there is none, and the database's time."""
         now, *fields = session.execute(self._read, {"key": key}).one()
         lease = Lease._make(fields)
@@ -45,8 +44,8 @@ class LeaseTable:
         starts = tuple(int(start) for start in (fields[4] or "").split())
         return lease._replace(starts=starts), now
 
-    def write(self, session: Session, key: str, lease: Lease) -> bool:
-        """Store the successor of the lease that was read; ``False`` if somebody else was faster."""
+    def write_lease(self, session: Session, key: str, lease: Lease) -> bool:
+        """Store the successor of the lease that was read, unless another worker was faster."""
         values = lease._asdict() | {"starts": " ".join(str(start) for start in lease.starts)}
         connection = session.connection()
         if lease.version > 1:
@@ -59,12 +58,12 @@ class LeaseTable:
             return False
         return True
 
-    def delete(self, session: Session, *keys: str) -> None:
-        """Forget leases."""
+    def delete_leases(self, session: Session, *keys: str) -> None:
+        """Delete leases."""
         session.execute(self._delete, {"keys": keys})
 
-    def delete_all(self, session: Session) -> None:
-        """Forget all leases."""
+    def delete_all_leases(self, session: Session) -> None:
+        """Delete all leases."""
         session.execute(self._delete_all)
 
 
@@ -72,23 +71,23 @@ class SharedLeases:
     """The leases as all workers on one database share them.
 
     Args:
-        database: Where they are.
-        leases: The SQL.
-        skew: Learns what time it is there.
+        database: The database.
+        table: The statements.
+        skew: Measured anew with each lease that is read.
     """
 
-    def __init__(self, database: Database, leases: LeaseTable, skew: ClockSkew) -> None:
-        """Open nothing."""
+    def __init__(self, database: Database, table: LeaseTable, skew: ClockSkew) -> None:
+        """Open nothing yet."""
         self._database = database
-        self._leases = leases
+        self._table = table
         self._skew = skew
 
     def read_lease(self, key: str) -> tuple[Lease, int]:
         """Return a lease, and the database's time in epoch milliseconds."""
-        lease, now = self._database.read(lambda session: self._leases.read(session, key))
+        lease, now = self._database.read(self._table.read_lease, key)
         self._skew.measure(now)
         return lease, now
 
     def write_lease(self, key: str, lease: Lease) -> bool:
-        """Store a lease, if nobody has meanwhile."""
-        return self._database.read(lambda session: self._leases.write(session, key, lease))
+        """Store the successor of the lease that was read, unless another worker was faster."""
+        return self._database.read(self._table.write_lease, key, lease)

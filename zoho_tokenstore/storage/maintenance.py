@@ -1,78 +1,160 @@
-"""Removes stored tokens together with their leases, and notes why."""
+"""All stored tokens: iterated, deleted with their leases, and those that need a login."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Table, delete, select, true
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.storage.audit import Event
+from zoho_tokenstore.encryption.codec import RowCodec
+from zoho_tokenstore.errors import DecryptionError
+from zoho_tokenstore.refresh.claims import credential_digest
+from zoho_tokenstore.refresh.lease import PERMANENT
+from zoho_tokenstore.schema.models import companion_table
+from zoho_tokenstore.storage.audit import AuditLog, Event
+from zoho_tokenstore.storage.batches import PAGE_SIZE
 from zoho_tokenstore.storage.leases import LeaseTable
 from zoho_tokenstore.storage.tokens import TokenTable
 from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["Removal"]
+__all__ = ["Deletion", "iter_records", "needs_login", "refused_logins"]
 
 
-class Removal:
-    """Removes tokens of one table.
+class Deletion:
+    """Deletes tokens of one table, together with their leases, and audits it.
+
+    Nothing has to be decrypted for it.
 
     Args:
-        tokens: The SQL of the tokens.
-        leases: The SQL of their leases.
+        table: The token table.
+        leases: The statements of their leases.
+        audit: Audit log for deletions.
     """
 
-    def __init__(self, tokens: TokenTable, leases: LeaseTable) -> None:
-        """Keep both."""
-        self._tokens = tokens
+    def __init__(self, table: Table, leases: LeaseTable, audit: AuditLog) -> None:
+        """Open nothing yet."""
+        self._table = table
         self._leases = leases
+        self._audit = audit
 
-    def remove(self, session: Session, keys: Sequence[str], event: Event = "deleted") -> None:
-        """Remove the tokens with these ids; an unknown one changes nothing.
+    def delete_ids(self, session: Session, keys: Sequence[str], event: Event = "deleted") -> None:
+        """Delete the tokens with these ids; an unknown one changes nothing.
 
         Args:
             session: Where to write; the caller commits.
             keys: The ids, a page of them at most.
             event: Why, for the audit.
         """
-        if keys:
-            self._tokens.remove(session, keys, event)
-            self._leases.delete(session, *(digest("id", key) for key in keys))
+        if not keys:
+            return
+        digests = [digest("id", key) for key in keys]
+        condition = self._table.c.id_digest.in_(digests)
+        self._audit.append_for_rows(session, event, condition)
+        session.execute(delete(self._table).where(condition))
+        self._leases.delete_leases(session, *digests)
 
-    def remove_all(self, session: Session) -> None:
-        """Remove every token."""
-        self._tokens.remove_all(session)
-        self._leases.delete_all(session)
+    def delete_everything(self, session: Session) -> None:
+        """Delete every token."""
+        self._audit.append_for_rows(session, "deleted", true())
+        session.execute(delete(self._table))
+        self._leases.delete_all_leases(session)
 
-    def purge(
+    def delete_where(
         self,
         database: Database,
         condition: ColumnElement[bool],
         event: Event = "policy-expired",
         on_rows: Callable[[int], None] = lambda _: None,
     ) -> int:
-        """Remove all tokens whose rows a condition holds for, a page in each transaction.
+        """Delete all tokens whose rows fit a condition, a page in each transaction.
 
         Args:
-            database: Where they are.
+            database: The database.
             condition: Which of them.
             event: Why, for the audit.
-            on_rows: Told of every so many.
+            on_rows: Called with the number of rows of each page.
 
         Returns:
-            How many there were.
+            The number of deleted tokens.
 
         Raises:
-            DatabaseError: The database failed; what was removed before stays so.
+            DatabaseError: The database failed; earlier pages stay deleted.
         """
+        page = select(self._table.c.id).where(condition).limit(PAGE_SIZE)
 
-        def remove_page(session: Session) -> int:
-            keys = self._tokens.ids(session, condition)
-            self.remove(session, keys, event)
+        def delete_page(session: Session) -> int:
+            keys = session.scalars(page).all()
+            self.delete_ids(session, keys, event)
             return len(keys)
 
-        removed = 0
-        while number := database.write(remove_page):
-            removed += number
+        deleted = 0
+        while number := database.write(delete_page):
+            deleted += number
             on_rows(number)
-        return removed
+        return deleted
+
+
+def iter_records(
+    database: Database, tokens: TokenTable, on_error: Callable[[DecryptionError], None]
+) -> Iterator[TokenRecord]:
+    """Yield all tokens in the order of their keys, a page in memory at a time.
+
+    Args:
+        database: The database; no transaction is open between pages.
+        tokens: The statements.
+        on_error: Called for each token that cannot be decrypted.
+
+    Raises:
+        DatabaseError: The database failed.
+    """
+    after: str | None = None
+    while page := database.read(tokens.read_page, after):
+        for row in page:
+            try:
+                record = tokens.codec.decode_row(row[:-1])
+            except DecryptionError as error:
+                on_error(error)
+            else:
+                yield record
+        after = page[-1].id_digest
+
+
+def refused_logins(database: Database, tokens: Table, codec: RowCodec) -> dict[str, str]:
+    """Return the ids of tokens whose login Zoho has refused for good, with Zoho's error code.
+
+    A user who has logged in again since is not among them. Nor is a token that cannot be decrypted.
+
+    Raises:
+        DatabaseError: The database failed.
+    """
+    leases = companion_table(tokens, "lease")
+    failed = (
+        select(leases.c.failure, leases.c.credential, *(tokens.c[name] for name in codec.columns))
+        .join_from(leases, tokens, leases.c.key_digest == tokens.c.id_digest)
+        .where(leases.c.failure.in_(sorted(PERMANENT)))
+    )
+    refused: dict[str, str] = {}
+    for failure, credential, *row in database.read(lambda session: session.execute(failed).all()):
+        try:
+            record = codec.decode_row(row)
+        except DecryptionError:
+            continue
+        if record.id is not None and credential == credential_digest(record, codec.digest):
+            refused[record.id] = failure
+    return refused
+
+
+def needs_login(token: TokenRecord, now: int, refused: Mapping[str, str]) -> bool:
+    """Return whether this login needs the user to log in again.
+
+    Args:
+        token: A stored token.
+        now: The time, in epoch milliseconds.
+        refused: The result of :func:`refused_logins`.
+    """
+    if (token.id or "") in refused:
+        return True
+    if token.refresh_token is not None or token.expiry is None:
+        return False
+    return token.access_token is not None and token.expiry <= now

@@ -1,4 +1,4 @@
-"""What a ``TokenPolicy`` means for rows: which are still served, and when use of them is noted."""
+"""A ``TokenPolicy`` applied to rows: which may be served, and when their use is recorded."""
 
 import time
 from collections.abc import Callable
@@ -25,30 +25,30 @@ from zoho_tokenstore.tokens.digests import digest
 __all__ = ["Retention", "expired_before", "idle_since", "logged_in_before"]
 
 REMEMBERED: Final = 10_000
-"""Tokens of which a process remembers when it last noted their use."""
+"""Tokens whose latest recorded use a process remembers."""
 
 Moment = datetime | BindParameter[datetime]
 Condition = Callable[[Table, Moment], ColumnElement[bool]]
 
 
 def logged_in_before(table: Table, moment: Moment) -> ColumnElement[bool]:
-    """Build the condition that the user's last login is older."""
+    """Build the condition that the user's last login is older than a moment."""
     return func.coalesce(table.c.login_at, table.c.created_at, type_=UtcDateTime) < moment
 
 
 def idle_since(table: Table, moment: Moment) -> ColumnElement[bool]:
-    """Build the condition that the token was neither saved nor, as far as is noted, found since."""
+    """Build the condition that the token was neither saved nor, as far as recorded, found since."""
     used_at = func.coalesce(table.c.used_at, table.c.updated_at, type_=UtcDateTime)
     return (table.c.updated_at < moment) & (used_at < moment)
 
 
 def expired_before(table: Table, moment: datetime) -> ColumnElement[bool]:
-    """Build the condition that the access token has expired, and nobody has refreshed it since."""
+    """Build the condition that the access token expired before a moment, and is still stored."""
     return table.c.expiry < int(moment.timestamp() * 1000)
 
 
 class Retention:
-    """The limits of one token table; none of them without a policy.
+    """The limits of one token table.
 
     Args:
         table: The token table.
@@ -59,9 +59,8 @@ class Retention:
         outdated: The condition of the others; it takes the same.
     """
 
-    def __init__(self, table: Table, policy: TokenPolicy | None) -> None:
+    def __init__(self, table: Table, policy: TokenPolicy) -> None:
         """Build the conditions and the statement once."""
-        policy = policy or TokenPolicy()
         limits = {
             "oldest": (policy.max_age, logged_in_before),
             "idlest": (policy.max_idle, idle_since),
@@ -82,14 +81,8 @@ class Retention:
         if "idlest" in self._limits:
             self._usage = Usage(table, self._limits["idlest"][0])
 
-    def __bool__(self) -> bool:
-        """Tell whether there are any limits."""
-        return bool(self._limits)
-
     def parameters(self) -> dict[str, Any]:
-        """Return what the conditions need to know now."""
-        if not self._limits:
-            return {}
+        """Return the parameters of the conditions at this moment."""
         now = datetime.now(UTC)
         return {name: now - limit for name, (limit, _) in self._limits.items()}
 
@@ -100,47 +93,47 @@ class Retention:
         return or_(false(), *over)
 
     def is_use_due(self, key: str) -> bool:
-        """Tell whether it has to be noted that the token of this id is used."""
+        """Return whether the use of this token has to be recorded again."""
         return self._usage is not None and self._usage.is_due(key)
 
-    def note_use(self, session: Session, key: str) -> None:
-        """Note that the token of this id is used."""
+    def record_use(self, session: Session, key: str) -> None:
+        """Record that this token is used."""
         if self._usage is not None:
-            self._usage.note(session, key)
+            self._usage.record_use(session, key)
 
 
 class Usage:
-    """Notes when tokens are used, far less often than they are.
+    """Records when tokens are used, far less often than they are.
 
     Args:
         table: The token table.
-        max_idle: The limit that the notes are for.
+        max_idle: The limit that the records serve.
     """
 
     def __init__(self, table: Table, max_idle: timedelta) -> None:
-        """Remember nothing yet."""
+        """Build the statement once."""
         self._interval = min(max_idle / 20, timedelta(hours=1))
-        self._noted: dict[str, float] = {}
-        not_noted = or_(
+        self._recorded: dict[str, float] = {}
+        stale = or_(
             table.c.used_at.is_(None),
             table.c.used_at < bindparam("stale", type_=UtcDateTime),
         )
         self._update = (
             update(table)
-            .where(table.c.id_digest == bindparam("row_digest"), not_noted)
+            .where(table.c.id_digest == bindparam("row_digest"), stale)
             .values(used_at=bindparam("now", type_=UtcDateTime))
         )
 
     def is_due(self, key: str) -> bool:
-        """Tell whether this process has not noted it for the interval."""
-        noted = self._noted.get(key)
-        return noted is None or time.monotonic() - noted > self._interval.total_seconds()
+        """Return whether this process has not recorded the use for an interval."""
+        recorded = self._recorded.get(key)
+        return recorded is None or time.monotonic() - recorded > self._interval.total_seconds()
 
-    def note(self, session: Session, key: str) -> None:
-        """Note it, unless another process has."""
+    def record_use(self, session: Session, key: str) -> None:
+        """Record the use, unless another process has."""
         now = datetime.now(UTC)
         parameters = {"row_digest": digest("id", key), "now": now, "stale": now - self._interval}
         session.connection().execute(self._update, parameters)
-        if len(self._noted) >= REMEMBERED:
-            self._noted.clear()
-        self._noted[key] = time.monotonic()
+        if len(self._recorded) >= REMEMBERED:
+            self._recorded.clear()
+        self._recorded[key] = time.monotonic()

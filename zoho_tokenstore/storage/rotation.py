@@ -1,12 +1,11 @@
-"""Rotation of keys: what the first key has not encrypted is read and encrypted with it."""
+"""Key rotation: rows that the first key has not encrypted are read and encrypted with it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -19,7 +18,7 @@ from zoho_tokenstore.errors import (
     IdConflictError,
     TokenStoreError,
 )
-from zoho_tokenstore.schema.models import key_table
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.storage.audit import AuditLog
 from zoho_tokenstore.storage.keys import KeyTable
 from zoho_tokenstore.tokens.record import SECRET_FIELDS
@@ -27,28 +26,28 @@ from zoho_tokenstore.tokens.record import SECRET_FIELDS
 __all__ = ["READABLE", "KeyRotation", "RotationReport", "count_keys"]
 
 PAGE_SIZE: Final = 400
-"""Rows per transaction: a few milliseconds, for which nobody waits."""
+"""Rows per transaction: a few milliseconds for other writers to wait."""
 
 ATTEMPTS: Final = 20
-"""Times that a row is read again when somebody changes it meanwhile."""
+"""Times that a row is read again when other workers keep changing it."""
 
 READABLE: Final = ""
-"""What :func:`count_keys` counts readable rows under."""
+"""The key id under which :func:`count_keys` counts readable rows."""
 
 DIGESTS: Final = (*SECRET_DIGESTS.values(), "identity_digest")
 SEEN: Final = (*SECRET_DIGESTS.values(), "updated_at")
-"""What is different after any change of a token: another token has another digest."""
+"""Columns that differ after any change of a token: another token has another digest."""
 
 
 @dataclass(slots=True)
 class RotationReport:
-    """How a rotation went, in rows.
+    """The outcome of a rotation, in rows.
 
     Attributes:
-        rotated: Encrypted anew; in a dry run, what would be.
-        current: Encrypted with the first key already.
-        failed: Why each of the others could not be.
-        forgotten: Ids of keys that nothing is encrypted with any more.
+        rotated: Encrypted again; in a dry run, rows that would be.
+        current: Already encrypted with the first key.
+        failed: Why each of the others could not be rotated.
+        forgotten: Ids of keys that no row is encrypted with any more.
     """
 
     rotated: int = 0
@@ -58,12 +57,12 @@ class RotationReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Stale:
+class StaleRow:
     """A row that the first key has not encrypted yet.
 
     Attributes:
-        seen: What was found there, of the columns that tell whether it has been changed since.
-        values: What shall be there.
+        seen: The columns that show whether the row has been changed since, as they were found.
+        values: The columns of the row after the rotation.
     """
 
     seen: dict[str, Any]
@@ -83,13 +82,13 @@ class Stale:
 
 
 class KeyRotation:
-    """Rotates the keys of one table, while others use it.
+    """Rotates the keys of one table while workers use it.
 
     Args:
-        database: Where the table is.
+        database: The database.
         table: The token table.
-        codec: Opened with the new key first, and the old ones behind it.
-        audit: Is told what is rotated.
+        codec: Opened with the new key first, followed by the old ones.
+        audit: Audit log for the rotated rows.
     """
 
     def __init__(
@@ -99,7 +98,7 @@ class KeyRotation:
         self._audit = audit
         self._database = database
         self._codec = codec
-        self._keys = KeyTable(key_table(table))
+        self._keys = KeyTable(companion_table(table, "key"))
         self._table = table
         self._again = select(table).where(
             table.c.id_digest.in_(bindparam("row_digests", expanding=True))
@@ -111,36 +110,36 @@ class KeyRotation:
             .values({name: bindparam(f"new_{name}") for name in (*SECRET_FIELDS, *DIGESTS)})
         )
 
-    def run(
+    def rotate_all(
         self, *, dry_run: bool = False, on_rows: Callable[[int], None] = lambda _: None
     ) -> RotationReport:
-        """Go through the table once, in the order of its keys; it can be ended and run again.
+        """Go through the table once, in the order of its keys; it can be stopped and run again.
 
         Args:
             dry_run: Count only.
-            on_rows: Told of every so many rows.
+            on_rows: Called with the number of rows of each page.
 
         Raises:
             DatabaseError: The database failed; what was rotated before stays so.
         """
         rotation = RotationReport()
         for page in _pages(self._database, self._table):
-            stale = self._stale(page, rotation)
+            stale = self._stale_rows(page, rotation)
             if dry_run:
                 rotation.rotated += len(stale)
             else:
-                self._rotate(stale, rotation)
+                self._rotate_rows(stale, rotation)
             on_rows(len(page))
         if not dry_run and not rotation.failed:
-            rotation.forgotten = self._forget_unused()
+            rotation.forgotten = self._delete_unused_keys()
         return rotation
 
-    def _stale(self, rows: Sequence[Row[Any]], rotation: RotationReport) -> list[Stale]:
+    def _stale_rows(self, rows: Sequence[Row[Any]], rotation: RotationReport) -> list[StaleRow]:
         """Return the rows that have to be rotated."""
         stale = []
         for row in rows:
             try:
-                found = self._examine(row)
+                found = self._rotated_row(row)
             except DecryptionError as error:
                 rotation.failed.append(error)
                 continue
@@ -150,47 +149,49 @@ class KeyRotation:
                 stale.append(found)
         return stale
 
-    def _examine(self, row: Row[Any]) -> Stale | None:
-        """Return what a row has to become, ``None`` if it is current."""
+    def _rotated_row(self, row: Row[Any]) -> StaleRow | None:
+        """Return the row as it has to be written, ``None`` if it is current."""
         stored = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-        record = self._codec.record([stored[name] for name in self._codec.columns])
-        values = self._codec.values(record, self._codec.digest)
+        record = self._codec.decode_row([stored[name] for name in self._codec.columns])
+        values = self._codec.encode_record(record, self._codec.digest)
         current = all(
             stored[name] is None or self._codec.cipher.is_current(stored[name])
             for name in SECRET_FIELDS
         )
         if current and all(stored[name] == values[name] for name in DIGESTS):
             return None
-        return Stale({name: stored[name] for name in SEEN}, values)
+        return StaleRow({name: stored[name] for name in SEEN}, values)
 
-    def _rotate(self, stale: list[Stale], rotation: RotationReport) -> None:
-        """Write the updates; what has been changed meanwhile is read and worked out again."""
+    def _rotate_rows(self, stale: list[StaleRow], rotation: RotationReport) -> None:
+        """Write the updates; rows changed concurrently are read and encrypted again."""
         for _ in range(ATTEMPTS):
             if not stale:
                 return
             try:
-                written = self._database.write(partial(self._write, stale=stale))
+                written = self._database.write(self._write_rows, stale)
             except IdConflictError as error:
                 if len(stale) == 1:
                     rotation.failed.append(error)
                 for one in stale if len(stale) > 1 else ():
-                    self._rotate([one], rotation)
+                    self._rotate_rows([one], rotation)
                 return
             if written == len(stale):
                 rotation.rotated += written
                 return
-            meanwhile = RotationReport()
-            again = self._database.read(partial(self._read_again, stale=stale))
-            stale = self._stale(again, meanwhile)
-            rotation.rotated += meanwhile.current
-            rotation.failed += meanwhile.failed
+            changed = RotationReport()
+            again = self._database.read(self._read_again, stale)
+            stale = self._stale_rows(again, changed)
+            rotation.rotated += changed.current
+            rotation.failed += changed.failed
         rotation.failed += [
-            DatabaseBusyError(f"token {one.values['id']!r} is changed all the time: run it again")
+            DatabaseBusyError(
+                f"token {one.values['id']!r} kept changing during rotation; run the command again"
+            )
             for one in stale
         ]
 
-    def _write(self, session: Session, stale: list[Stale]) -> int:
-        """Write the updates; return how many of the rows were still as they had been read."""
+    def _write_rows(self, session: Session, stale: list[StaleRow]) -> int:
+        """Write the updates; return how many of the rows were unchanged since they were read."""
         now = {row.id_digest: row._mapping for row in self._read_again(session, stale)}  # noqa: SLF001 - as above
         unchanged = [
             one
@@ -205,32 +206,32 @@ class KeyRotation:
         except IntegrityError as error:
             token_id = stale[0].values["id"]
             raise IdConflictError(
-                f"token {token_id!r} is the same login as another one: delete one of them",
+                f"token {token_id!r} is the same login as another token: delete one of them",
                 token_id,
             ) from error
         rotated = self._table.c.id_digest.in_([one.row_digest for one in unchanged])
-        self._audit.note_stored(session, "key-rotated", rotated)
+        self._audit.append_for_rows(session, "key-rotated", rotated)
         return len(unchanged)
 
-    def _read_again(self, session: Session, stale: list[Stale]) -> Sequence[Row[Any]]:
+    def _read_again(self, session: Session, stale: list[StaleRow]) -> Sequence[Row[Any]]:
         keys = {"row_digests": [one.row_digest for one in stale]}
         return session.execute(self._again, keys).all()
 
-    def _forget_unused(self) -> tuple[str, ...]:
-        """Remove the keys that nothing is encrypted with, except the first."""
+    def _delete_unused_keys(self) -> tuple[str, ...]:
+        """Delete the keys that no row is encrypted with, except the first."""
         used = {*count_keys(self._database, self._table), self._codec.cipher.first_id}
 
-        def forget(session: Session) -> tuple[str, ...]:
-            unused = tuple(key_id for key_id in self._keys.read(session) if key_id not in used)
+        def delete_keys(session: Session) -> tuple[str, ...]:
+            unused = tuple(key_id for key_id in self._keys.read_keys(session) if key_id not in used)
             for key_id in unused:
-                self._keys.forget(session, key_id)
+                self._keys.delete_key(session, key_id)
             return unused
 
-        return self._database.write(forget)
+        return self._database.write(delete_keys)
 
 
 def count_keys(database: Database, table: Table) -> Counter[str]:
-    """Count the rows that each key has encrypted something of, and those that are readable."""
+    """Count the rows that each key has encrypted, and those that are readable."""
     rows: Counter[str] = Counter()
     for page in _pages(database, table):
         for row in page:
@@ -244,11 +245,16 @@ def _pages(database: Database, table: Table) -> Iterator[Sequence[Row[Any]]]:
     key = table.c.id_digest
     first = select(table).order_by(key).limit(PAGE_SIZE)
     following = first.where(key > bindparam("after"))
-    page = database.read(lambda session: session.execute(first).all())
+    page = database.read(_execute, first, {})
     while page:
         yield page
-        after = {"after": page[-1].id_digest}
-        page = database.read(lambda session: session.execute(following, after).all())  # noqa: B023 - called at once
+        page = database.read(_execute, following, {"after": page[-1].id_digest})
+
+
+def _execute(
+    session: Session, query: Select[Any], parameters: dict[str, Any]
+) -> Sequence[Row[Any]]:
+    return session.execute(query, parameters).all()
 
 
 def _same(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:

@@ -1,18 +1,15 @@
 """The statements that change rows, built once for each table."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
-    ARRAY,
     JSON,
     BindParameter,
-    Column,
     ColumnElement,
     Insert,
     Table,
     Update,
-    any_,
     bindparam,
     case,
     exists,
@@ -21,56 +18,38 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects import mysql, postgresql, sqlite
 
+from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.schema.models import ADDED_COLUMNS
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 
 __all__ = [
-    "PACKING",
     "REFRESHED",
-    "keeping_update",
-    "one_of",
-    "packed",
+    "merging_update",
+    "packed_columns",
     "refreshing_update",
-    "upsert",
+    "upsert_statement",
 ]
 
 KEPT: Final = ("id", "id_digest", "identity_digest", "created_at", *ADDED_COLUMNS)
-"""The columns of a row that a save does not just set, if it changes them at all."""
+"""The columns of a row that a save does not simply set, if it changes them at all."""
 
 REFRESHED: Final = (
     *("client_secret", "access_token", "access_digest", "expiry", "redirect_url", "api_domain"),
     "updated_at",
 )
-"""The columns that say nothing about which login a row is."""
+"""The columns that do not identify a row's login."""
 
-PACKING: Final = ("mysql", "mariadb")
-"""Databases whose drivers parse a description of each column, in Python, for every result: for ten
-columns that takes longer than the query."""
-
-INSERTS_ON_CONFLICT: Final[
-    Mapping[str, Callable[[Table], sqlite.Insert] | Callable[[Table], postgresql.Insert]]
-] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+InsertedValues: TypeAlias = Any
+"""The dialects' collections of the values that an insert proposed."""
 
 
-def one_of(column: Column[Any], backend: str) -> ColumnElement[bool]:
-    """Build the condition that a column has one of the values in the parameter of its name."""
-    # One array instead of hundreds of parameters: much faster to send and to plan.
-    if backend == "postgresql":
-        return column == any_(bindparam(column.name, type_=ARRAY(column.type)))
-    if backend == "sqlite":
-        array = func.json_each(bindparam(column.name, type_=JSON)).table_valued("value")
-        return column.in_(select(array.c.value))
-    return column.in_(bindparam(column.name, type_=column.type, expanding=True))
-
-
-def packed(table: Table, names: Iterable[str]) -> ColumnElement[Any]:
+def packed_columns(table: Table, names: Iterable[str]) -> ColumnElement[Any]:
     """Build one column that holds all of these as a list."""
     return func.json_array(*(table.c[name] for name in names), type_=JSON)
 
 
-def keeping_update(table: Table) -> Update:
+def merging_update(table: Table) -> Update:
     """Build the update of the row ``row_digest``; each value is ``new_`` and its column's name.
 
     Absent values keep what is stored, but the identity is always set.
@@ -82,12 +61,12 @@ def keeping_update(table: Table) -> Update:
 
 
 def refreshing_update(table: Table, keys: Table) -> Update:
-    """Build the update of a row whose login stays what it is, the rest of it being new.
+    """Build the update of a row whose login stays the same, with new values for the rest.
 
     It takes ``new_`` values of :data:`REFRESHED` and of ``id_digest``, ``identity_digest``,
-    ``grant_digest`` and ``refresh_digest``, and does nothing when one of these four is not the
-    row's; the last two may be absent. Nor does it when the table has keys, because its values are
-    readable.
+    ``grant_digest`` and ``refresh_digest``, and changes nothing when one of these four is not the
+    row's; the last two may be absent. It changes nothing either when the table has keys, because
+    its values are readable.
     """
     unchanged = (
         or_(_new(table, name).is_(None), table.c[name] == _new(table, name))
@@ -105,20 +84,21 @@ def refreshing_update(table: Table, keys: Table) -> Update:
     )
 
 
-def upsert(table: Table, keys: Table, backend: str) -> Insert | None:
+def upsert_statement(table: Table, keys: Table, backend: Backend) -> Insert | None:
     """Build the statement that inserts a token's row, or updates the row of the same identity.
 
-    It takes a value for every column, and does nothing when any other row shares an id, a user name
-    or a token with this one: which row is meant is then for the rules to say. Nor does it when the
-    table has keys, because its values are readable. Absent values keep what is stored.
+    It takes a value for every column, and changes nothing when any other row shares an id, a user
+    name or a token with this one: the rules then decide which row is meant. It changes nothing
+    either when the table has keys, because its values are readable. Absent values keep what is
+    stored.
 
     Args:
         table: The token table.
         keys: Its key table.
-        backend: SQLAlchemy's name of the database.
+        backend: The kind of database.
 
     Returns:
-        The statement, ``None`` where it is not known how the database does it.
+        The statement, ``None`` where the database has none.
     """
     # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
     names = [column.name for column in table.columns if column.name not in ADDED_COLUMNS]
@@ -126,17 +106,7 @@ def upsert(table: Table, keys: Table, backend: str) -> Insert | None:
         *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
         ~exists(select(keys.c.key_id)),
     )
-    if backend in ("mysql", "mariadb"):
-        duplicate = mysql.insert(table).from_select(names, values)
-        # Any unique key leads here. It is never another row's id: the subquery has looked, and
-        # holds a lock on what it found missing.
-        return duplicate.on_duplicate_key_update([*_merged(table, duplicate.inserted).items()])
-    if backend in INSERTS_ON_CONFLICT:
-        conflict = INSERTS_ON_CONFLICT[backend](table).from_select(names, values)
-        return conflict.on_conflict_do_update(
-            index_elements=[table.c.identity_digest], set_=_merged(table, conflict.excluded)
-        )
-    return None
+    return backend.upsert(table, names, values, lambda inserted: _merged(table, inserted))
 
 
 def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:
@@ -147,16 +117,16 @@ def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:
     )
 
 
-def _merged(table: Table, new: Any) -> dict[str, ColumnElement[Any]]:  # noqa: ANN401 - by dialect
+def _merged(table: Table, new: InsertedValues) -> dict[str, ColumnElement[Any]]:
     merged = {name: func.coalesce(new[name], table.c[name]) for name in _mutable(table)}
     return {"login_at": _login_at(table, lambda name: new[name])} | merged
 
 
 def _login_at(table: Table, new: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:
-    """Build what ``login_at`` becomes: when a new login takes the place of the stored one, now.
+    """Build the new ``login_at``: now, when a new login takes the place of the stored one.
 
-    It has to be assigned first: MySQL works out every assignment with what those before it have
-    left, and the digests are among them.
+    It has to be assigned first: MySQL evaluates every assignment with the results of those before
+    it, and the digests are among them.
     """
     digests = ("refresh_digest", "grant_digest", "access_digest")
     before = func.coalesce(*(table.c[name] for name in digests))
@@ -173,7 +143,7 @@ def _value(table: Table, name: str) -> BindParameter[Any]:
 
 
 def _new(table: Table, name: str) -> BindParameter[Any]:
-    # SQLAlchemy keeps the columns' own names for itself in an update.
+    # SQLAlchemy reserves the columns' own names in an update.
     return bindparam(f"new_{name}", type_=table.c[name].type)
 
 

@@ -1,38 +1,33 @@
-"""All SQL of tokens: parameterised, in a session that the caller opened."""
+"""The token table: one row found, saved or refreshed, in a session that the caller opened."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import (
-    Column,
-    ColumnElement,
-    Row,
-    Select,
-    Table,
-    bindparam,
-    delete,
-    or_,
-    select,
-    true,
-)
+from sqlalchemy import Column, ColumnElement, Row, Select, Table, bindparam, or_, select
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.encryption.codec import RowCodec
-from zoho_tokenstore.schema.models import key_table
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.storage.audit import AuditLog, Event
-from zoho_tokenstore.storage.batches import PAGE_SIZE, Batches, Put
+from zoho_tokenstore.storage.batches import PAGE_SIZE, AddToken, Batches
 from zoho_tokenstore.storage.retention import Retention
-from zoho_tokenstore.storage.statements import PACKING, REFRESHED, packed, refreshing_update, upsert
-from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, digest
-from zoho_tokenstore.tokens.matching import Rule, find_one, rule_of
+from zoho_tokenstore.storage.statements import (
+    REFRESHED,
+    packed_columns,
+    refreshing_update,
+    upsert_statement,
+)
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
+from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
 
 __all__ = ["TokenTable"]
 
-CHANGING_WITHIN: Final = ("postgresql",)
-"""Databases where a statement can change one table with what it changes in another."""
+unpack: Final = itemgetter(0)
 
 
 class TokenTable:
@@ -40,64 +35,66 @@ class TokenTable:
 
     Args:
         table: A table made by :func:`zoho_tokenstore.schema.models.token_table`.
-        backend: SQLAlchemy's name of the database.
-        codec: Makes column values of records, and records of rows.
-        audit: Is told what is written; without one nothing is noted.
-        retention: Which rows can be found; all of them without one.
+        backend: The kind of database.
+        codec: Encodes records and decodes rows.
+        audit: Audit log for writes.
+        retention: Which rows may be served; all of them without it.
 
     Attributes:
         codec: As given.
-        refreshes_at_once: Whether :meth:`refresh` is one statement, the audit's entry included.
+        refreshes_in_one_statement: Whether :meth:`refresh_row` is one statement, the audit's entry
+            included.
     """
 
     def __init__(
         self,
         table: Table,
-        backend: str,
+        backend: Backend,
         codec: RowCodec,
-        *,
-        audit: AuditLog | None = None,
-        retention: Retention | None = None,
+        audit: AuditLog,
+        retention: Retention | None,
     ) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
-        self._table = table
+        keys = companion_table(table, "key")
         self.codec = codec
-        self._audit = audit or AuditLog(table, enabled=False)
-        self._retention = retention = retention or Retention(table, None)
+        self._audit = audit
+        self._retention = retention
         # Columns instead of entities: loading an entity costs more than the query itself.
-        self._select = select(*(table.c[name] for name in codec.columns))
-        self._packs = backend in PACKING
-        one = select(packed(table, codec.columns)) if self._packs else self._select
+        rows = select(*(table.c[name] for name in codec.columns))
+        self._unpacks = backend.packs_rows
+        one = select(packed_columns(table, codec.columns)) if self._unpacks else rows
+        fresh = () if retention is None else retention.fresh
         named = {
-            field: _is_one_of(table.c[column], len(codec.digests(field)))
+            field: _is_one_of(table.c[column], len(codec.lookup_digests(field, "")))
             for field, column in DIGEST_COLUMNS.items()
         }
         self._find: dict[str, Select[Any]] = {
-            field: one.where(condition, *retention.fresh) for field, condition in named.items()
+            field: one.where(condition, *fresh) for field, condition in named.items()
         }
         self._find_outdated = {
-            field: self._select.where(condition, retention.outdated)
-            for field, condition in (named if retention else {}).items()
+            field: rows.where(condition, retention.outdated)
+            for field, condition in named.items()
+            if retention is not None
         }
         key = table.c.id_digest
-        served = self._select.add_columns(key).where(*retention.fresh)
+        served = rows.add_columns(key).where(*fresh)
         self._first_page = served.order_by(key).limit(PAGE_SIZE)
         self._next_page = self._first_page.where(key > bindparam("after"))
-        change = refreshing_update(table, key_table(table))
-        self._notes_within = self._audit.enabled and backend in CHANGING_WITHIN
-        self._refresh = self._audit.noting(change) if self._notes_within else change
-        self.refreshes_at_once = self._notes_within or not self._audit.enabled
-        self._upsert = upsert(table, key_table(table), backend)
+        change = refreshing_update(table, keys)
+        self._audits_in_cte = audit.enabled and backend.writes_in_cte
+        self._refresh = audit.with_entry(change) if self._audits_in_cte else change
+        self.refreshes_in_one_statement = self._audits_in_cte or not audit.enabled
+        self._upsert = upsert_statement(table, keys, backend)
         self._upsert_returning = (
             None if self._upsert is None else self._upsert.returning(table.c.id, table.c.created_at)
         )
         self._id_by_identity = select(table.c.id, table.c.created_at).where(
             table.c.identity_digest == bindparam("identity_digest")
         )
-        self._batches = Batches(table, backend, codec, self._audit)
+        self._batches = Batches(table, backend, codec, audit)
 
-    def find(self, session: Session, token: TokenRecord) -> TokenRecord | None:
-        """Return the row that the token speaks of, by the first rule that applies.
+    def find_row(self, session: Session, token: TokenRecord) -> TokenRecord | None:
+        """Return the row that the token refers to, by the first rule that applies.
 
         Raises:
             AmbiguousTokenError: More than one row fits.
@@ -105,77 +102,108 @@ class TokenTable:
         rule = rule_of(token)
         if rule is None:
             return None
-        parameters = self._named_by(rule, token)
+        # No variable holds a secret: a tool that shows a traceback's local variables would show it.
+        digests = self.codec.lookup_digests(rule.field, getattr(token, rule.field))
+        parameters: dict[str, Any] = dict(zip(DIGEST_PARAMETERS, digests, strict=False))
+        if self._retention is not None:
+            parameters |= self._retention.parameters()
         # Without the session's own execute(): looking for entities is a tenth of a lookup.
-        rows = session.connection().execute(self._find[rule.field], parameters).all()
-        return find_one(
-            rule, token, self._records([row[0] for row in rows] if self._packs else rows)
-        )
+        found = session.connection().execute(self._find[rule.field], parameters).all()
+        rows = map(unpack, found) if self._unpacks else found
+        return find_one(rule, token, map(self.codec.decode_row, rows))
 
-    def find_outdated(self, session: Session, token: TokenRecord) -> list[str]:
+    def find_outdated_ids(self, session: Session, token: TokenRecord) -> list[str]:
         """Return the ids of the rows that would be found if they were not too old."""
         rule = rule_of(token)
-        if rule is None or not self._find_outdated:
+        if rule is None or self._retention is None:
             return []
-        parameters = self._named_by(rule, token)
-        rows = self._records(session.execute(self._find_outdated[rule.field], parameters))
+        digests = self.codec.lookup_digests(rule.field, getattr(token, rule.field))
+        parameters = dict(zip(DIGEST_PARAMETERS, digests, strict=False))
+        found = session.execute(
+            self._find_outdated[rule.field], parameters | self._retention.parameters()
+        )
+        rows = map(self.codec.decode_row, found)
         return [row.id for row in rows if row.id is not None and rule.fits(token, row)]
 
-    def page(self, session: Session, after: str | None) -> Sequence[Row[Any]]:
-        """Return the next rows in the order of their keys, :data:`PAGE_SIZE` at most.
+    def read_page(self, session: Session, after: str | None) -> Sequence[Row[Any]]:
+        """Return the next rows in the order of their keys, at most :data:`PAGE_SIZE`.
 
-        What they hold is for :meth:`RowCodec.record` to tell, but for the last value: the key.
+        The last value of each is its key; the others are for :meth:`RowCodec.decode_row`.
 
         Args:
             session: Where to read.
-            after: The key of the last row seen, ``None`` to begin.
+            after: The key of the last row seen, ``None`` for the first page.
         """
-        limits = self._retention.parameters()
+        limits = self._retention.parameters() if self._retention is not None else {}
         if after is None:
             return session.execute(self._first_page, limits).all()
         return session.execute(self._next_page, {"after": after} | limits).all()
 
-    def ids(self, session: Session, condition: ColumnElement[bool]) -> Sequence[str]:
-        """Return the ids of rows that a condition holds for, a page of them at most."""
-        found = select(self._table.c.id).where(condition).limit(PAGE_SIZE)
-        return session.scalars(found).all()
+    def save_rows(
+        self,
+        session: Session,
+        tokens: Sequence[TokenRecord],
+        event: Event | None = None,
+        add: AddToken = BatchPlan.add_token,
+    ) -> list[str]:
+        """Insert or update the rows that the tokens refer to; see :meth:`Batches.save_batch`."""
+        return self._batches.save_batch(session, tokens, event, add)
 
-    def refresh(self, session: Session, token: TokenRecord) -> str | None:
-        """Update a token that was read from here and has been refreshed since.
-
-        Its user, client, grant and refresh token are as they were, so whom it belongs to is no
-        question, and no other row can be concerned. What is encrypted is never changed unread.
+    def save_row(self, session: Session, token: TokenRecord) -> str:
+        """Insert or update the row that one token refers to, without reading first if possible.
 
         Returns:
-            The row's id, or ``None`` when nothing was done because it is another case.
+            The row's id.
+
+        Raises:
+            AmbiguousTokenError: More than one row fits.
+            IdConflictError: The token's id belongs to another row.
+            EncryptionError: One of the rows concerned cannot be read.
+        """
+        return self.refresh_row(session, token) or self.upsert_row(session, token)
+
+    def upsert_row(self, session: Session, token: TokenRecord) -> str:
+        """Save a token as :meth:`save_row` does, when :meth:`refresh_row` did not."""
+        key = self._upsert_alone(session, token)
+        return self._batches.save_batch(session, [token])[0] if key is None else key
+
+    def refresh_row(self, session: Session, token: TokenRecord) -> str | None:
+        """Update the row of a token that was read from here and has been refreshed since.
+
+        Its user, client, grant and refresh token are unchanged, so the owner is certain and no
+        other row can be concerned. Encrypted values are never changed unread.
+
+        Returns:
+            The row's id, or ``None`` when nothing was changed because it is another case.
         """
         if self.codec.encrypts or not (token.id and token.user_name):
             return None
-        values = self._values(token) | {"updated_at": datetime.now(UTC)}
+        values = self.codec.encode_record(token, self.codec.digest)
+        values["updated_at"] = datetime.now(UTC)
         names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")
         parameters = {f"new_{name}": values[name] for name in names}
-        if self._notes_within:
-            entry = self._audit.entry("refreshed", values)
-            parameters |= {f"entry_{name}": value for name, value in entry.items()}
+        if self._audits_in_cte:
+            parameters |= self._audit.entry_parameters("refreshed", values)
         updated = session.connection().execute(self._refresh, parameters)
         if not updated.rowcount:
             return None
-        if not self._notes_within:
-            self._audit.note(session, "refreshed", values)
+        if not self._audits_in_cte:
+            self._audit.append_entry(session, "refreshed", values)
         return token.id
 
-    def upsert(self, session: Session, token: TokenRecord) -> str | None:
+    def _upsert_alone(self, session: Session, token: TokenRecord) -> str | None:
         """Insert a token, or update the row of the same user or login, if no other is concerned.
 
         Returns:
-            The row's id, or ``None`` when nothing was done because it is for :meth:`save`.
+            The row's id, or ``None`` when nothing was changed because the rules have to decide.
         """
         if self.codec.encrypts or self._upsert is None or self._upsert_returning is None:
             return None
         connection = session.connection()
         now = datetime.now(UTC)
         row = token if token.id else token.with_id(new_id())
-        values = self._values(row) | {"created_at": now, "updated_at": now}
+        values = self.codec.encode_record(row, self.codec.digest)
+        values |= {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = connection.execute(self._upsert_returning, values).first()
         elif connection.execute(self._upsert, values).rowcount:
@@ -186,45 +214,14 @@ class TokenTable:
             return None
         key: str = saved.id
         is_new = saved.created_at == now
-        self._audit.note(session, "created" if is_new else "refreshed", values | {"id": key})
+        values["id"] = key
+        self._audit.append_entry(session, "created" if is_new else "refreshed", values)
         return key
 
-    def save(
-        self,
-        session: Session,
-        tokens: Sequence[TokenRecord],
-        event: Event | None = None,
-        put: Put = BatchPlan.save,
-    ) -> list[str]:
-        """Insert or update the rows that any tokens speak of; see :meth:`Batches.save`."""
-        return self._batches.save(session, tokens, event, put)
 
-    def remove(self, session: Session, keys: Sequence[str], event: Event) -> None:
-        """Delete the rows with these ids, as far as there are any, and note why."""
-        condition = self._table.c.id_digest.in_([digest("id", key) for key in keys])
-        self._audit.note_stored(session, event, condition)
-        session.execute(delete(self._table).where(condition))
-
-    def remove_all(self, session: Session) -> None:
-        """Delete every row."""
-        self._audit.note_stored(session, "deleted", true())
-        session.execute(delete(self._table))
-
-    def _named_by(self, rule: Rule, token: TokenRecord) -> dict[str, Any]:
-        """Return what the lookup by a rule needs to know."""
-        # No variable holds a value: whatever shows a traceback's local variables would show it.
-        digests = {
-            f"digest_{number}": digest(rule.field, getattr(token, rule.field))
-            for number, digest in enumerate(self.codec.digests(rule.field))
-        }
-        return digests | self._retention.parameters()
-
-    def _values(self, row: TokenRecord) -> dict[str, Any]:
-        return self.codec.values(row, self.codec.digest)
-
-    def _records(self, rows: Iterable[Sequence[Any]]) -> list[TokenRecord]:
-        return [self.codec.record(row) for row in rows]
+DIGEST_PARAMETERS: Final = ("digest_0", "digest_1")
+"""Parameters of the digests that a row may have: a keyed one, and a plain one."""
 
 
 def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:
-    return or_(*(column == bindparam(f"digest_{n}") for n in range(number)))
+    return or_(*(column == bindparam(name) for name in DIGEST_PARAMETERS[:number]))

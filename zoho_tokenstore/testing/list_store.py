@@ -7,8 +7,9 @@ from uuid import uuid4
 
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.sdk import SDKTokenStore
-from zoho_tokenstore.tokens.matching import find_one, plan_save, rule_of
+from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.save_plan import plan_save
 
 __all__ = ["ListTokenStore"]
 
@@ -23,7 +24,7 @@ class ListTokenStore(SDKTokenStore):
         options: ``missing_id`` and ``sdk``, as in ``SQLAlchemyTokenStore``.
     """
 
-    def __init__(self, **options: Any) -> None:  # noqa: ANN401 - passed on
+    def __init__(self, **options: Any) -> None:
         """Start with an empty list."""
         super().__init__(**options)
         self._rows: list[TokenRecord] = []

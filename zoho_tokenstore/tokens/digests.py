@@ -41,22 +41,22 @@ looked_up: Final = attrgetter(*DIGEST_COLUMNS)
 """Return the values of these fields, in their order."""
 
 Digest: TypeAlias = Callable[..., str]
-"""Digests values for a purpose, as :func:`digest` does."""
+"""A function like :func:`digest`."""
 
 
 def digest(purpose: str, *values: str) -> str:
     """Return the digest of some values for one purpose; equal only if all of them are.
 
     Args:
-        purpose: What the digest is for: the same value in another field digests differently.
-        values: Any text; their lengths go in as well, so that no two lists run together.
+        purpose: The field or use; the same value has another digest for another purpose.
+        values: Any text; their lengths are part of the message, so that no two lists are alike.
     """
     return sha256(framed(purpose, *values)).hexdigest()
 
 
 def framed(purpose: str, *values: str) -> bytes:
-    """Return the message that a digest of these values is made of."""
-    if len(values) == 1:  # by far the most frequent, and in less than half the time
+    """Return the message whose hash is the digest of these values."""
+    if len(values) == 1:  # the usual case, in less than half the time
         (value,) = values
         return f"{purpose}:{len(value)}:{value}".encode()
     return ":".join((purpose, *map(str, map(len, values)), *values)).encode()
@@ -67,7 +67,7 @@ def row_digests(row: TokenRecord, digest: Digest = digest) -> dict[str, str | No
 
     Args:
         row: The row.
-        digest: :func:`digest`, or another that takes its place.
+        digest: :func:`digest`, or a keyed one.
     """
     digests: dict[str, str | None] = {
         column: None if value is None else digest(field, value)

@@ -24,7 +24,7 @@ _DIGITS: Final = re.compile(f"[0-9]{{1,{len(str(MAX_EXPIRY))}}}")
 
 
 class TokenRecord(NamedTuple):
-    """What is stored of one OAuth token; an absent field is ``None``, never an empty string.
+    """The stored fields of one OAuth token; an absent field is ``None``, never an empty string.
 
     A named tuple, because every lookup makes two of them and a frozen dataclass takes several
     times as long to make.
@@ -38,7 +38,7 @@ class TokenRecord(NamedTuple):
         access_token: Token sent with every API call.
         grant_token: Single-use code of the first login.
         redirect_url: Redirect URL that the grant token was issued for.
-        api_domain: Base URL of the data centre that serves this user.
+        api_domain: Base URL of the data center that serves this user.
         expiry: When the access token expires, in epoch milliseconds.
     """
 
@@ -65,23 +65,32 @@ class TokenRecord(NamedTuple):
             InvalidTokenError: A text cannot be stored on every database, or the expiry is garbage.
         """
         *texts, expiry = values
-        if not _are_plain(texts):
-            texts = [
-                None if value is None else check_text(name, value)
-                for name, value in zip(cls._fields, texts, strict=False)
-            ]
-        return cls._make([*texts, _check_expiry(expiry)])
+        # Nearly all texts are plain, which a few calls of C tell about all of them together.
+        present = tuple(filter(None, texts))
+        try:
+            together = "".join(present)
+        except TypeError:
+            together = "\x00"
+        if (
+            len(present) + texts.count(None) != len(texts)
+            or not together.isascii()
+            or "\x00" in together
+        ):
+            texts = list(map(_check_field, cls._fields, texts))
+        if expiry is not None:
+            expiry = _check_expiry(expiry)
+        return cls._make([*texts, expiry])
 
     def with_id(self, key: str | None) -> Self:
         """Return the same token under an id or without one, in a quarter of ``_replace``'s time."""
         return type(self)(key, *self[1:])
 
     def known(self) -> dict[str, str | int]:
-        """Return the fields that are there."""
+        """Return the fields that are set."""
         return {name: value for name, value in self._asdict().items() if value is not None}
 
     def __repr__(self) -> str:
-        """Show what is there, secrets cut short."""
+        """Show the fields that are set, secrets masked."""
         shown = []
         for name, value in self.known().items():
             text = mask(value) if name in SECRET_FIELDS and isinstance(value, str) else repr(value)
@@ -93,8 +102,8 @@ FIELDS: Final = TokenRecord._fields
 
 
 def mask(secret: str) -> str:
-    """Cut a secret down to what tells it from others: ``1000.3f…(70)``, its length in brackets."""
-    shown = secret[:7] if len(secret) >= 24 else ""  # noqa: PLR2004 - short ones would be given away
+    """Shorten a secret to what distinguishes it: ``1000.3f…(70)``, its length in parentheses."""
+    shown = secret[:7] if len(secret) >= 24 else ""  # noqa: PLR2004 - a short one would be revealed
     return f"{shown}…({len(secret)})"
 
 
@@ -103,10 +112,10 @@ def check_text(name: str, value: object) -> str | None:
 
     Args:
         name: The field's name, for the error.
-        value: What the caller passed.
+        value: The caller's value.
 
     Raises:
-        TokenTypeError: It is no text.
+        TokenTypeError: It is not text.
         InvalidTokenError: It holds U+0000 (which PostgreSQL cannot store) or half a surrogate pair.
     """
     if not isinstance(value, str):
@@ -122,20 +131,14 @@ def check_id(value: object) -> str | None:
     """Return an id that a caller passed, ``None`` when it is empty.
 
     Raises:
-        TokenTypeError: It is not text; ``None`` is none either.
+        TokenTypeError: It is not text; nor is ``None``.
         InvalidTokenError: As in :func:`check_text`.
     """
     return check_text("the id", value)
 
 
-def _are_plain(texts: Iterable[Any]) -> bool:
-    """Tell at once, without a loop of our own, that none of these texts needs a closer look."""
-    known = [text for text in texts if text is not None]
-    try:
-        together = "".join(known)
-    except TypeError:
-        return False
-    return together.isascii() and "\x00" not in together and "" not in known
+def _check_field(name: str, value: object) -> str | None:
+    return None if value is None else check_text(name, value)
 
 
 def _refuse_surrogates(name: str, value: str) -> None:
@@ -147,13 +150,13 @@ def _refuse_surrogates(name: str, value: str) -> None:
 
 
 def _check_expiry(value: object) -> int | None:
-    if value is None or value == "":
+    if value == "":
         return None
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_EXPIRY:
         return value
     raise InvalidTokenError(
-        "the expiry must be the epoch milliseconds as a whole number, such as '1767225600000': "
-        "set_expires_in() got something else"
+        "the expiry is invalid: pass the epoch milliseconds as a whole number, such as "
+        "'1767225600000'"
     )

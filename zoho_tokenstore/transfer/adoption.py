@@ -4,14 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import MigrationError, SDKSchemaError
 from zoho_tokenstore.schema import migrations
-from zoho_tokenstore.schema.state import TokenSchema
-from zoho_tokenstore.storage.audit import AuditLog
-from zoho_tokenstore.storage.keys import open_codec
-from zoho_tokenstore.storage.tokens import TokenTable
+from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.transfer.dbstore import TableSource
 from zoho_tokenstore.transfer.importer import Importer, ImportReport
 
@@ -23,16 +18,10 @@ class Adoption:
     """One table's way from the SDK's to ours; it can be ended at any point and begun again.
 
     Attributes:
-        database: Where the table is.
-        schema: Its names.
-        keyring: The keys that secrets shall be encrypted with.
-        audit: Is told what is imported.
+        tables: The tables that take its place.
     """
 
-    database: Database
-    schema: TokenSchema
-    keyring: Keyring | None
-    audit: AuditLog
+    tables: TokenTables
 
     def run(
         self,
@@ -53,16 +42,13 @@ class Adoption:
             MigrationError: Something is not stored that should be; the SDK's table is still there.
             DatabaseError: The database failed; run it again.
         """
-        kept = migrations.set_aside(self.database, self.schema)
-        source = TableSource(self.database.url, kept, self.schema.namespace)
-        migrations.upgrade(self.database, self.schema)
-        table = self.schema.table
-        codec = open_codec(self.database, table, self.keyring)
-        backend = self.database.url.get_backend_name()
-        tokens = TokenTable(table, backend, codec, audit=self.audit)
+        database, schema = self.tables.database, self.tables.schema
+        kept = migrations.set_aside(database, schema)
+        source = TableSource(database.url, kept, schema.namespace)
+        migrations.upgrade(database, schema)
 
-        def import_all(**options: Any) -> ImportReport:  # noqa: ANN401 - the importer's
-            return Importer(self.database, tokens, **options).run(source)
+        def import_all(**options: Any) -> ImportReport:
+            return Importer(database, self.tables.tokens, **options).run(source)
 
         report = import_all(
             on_left_out=on_left_out, on_progress=lambda size: on_progress(size, source.total)
@@ -71,6 +57,6 @@ class Adoption:
         if again.created or again.updated:
             raise MigrationError(
                 f"{again.created + again.updated} rows of {kept!r} are not stored as they should "
-                f"be; it is unchanged: run {SDKSchemaError.command}{self.schema.options} again"
+                f"be; it is unchanged: run {SDKSchemaError.command}{schema.options} again"
             )
         return report, kept

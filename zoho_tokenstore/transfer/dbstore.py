@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
     Connection,
-    Engine,
     Select,
     TableClause,
     column,
@@ -19,19 +16,16 @@ from sqlalchemy import (
     table,
 )
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
-from zoho_tokenstore.database import sqlite
-from zoho_tokenstore.database.backends import timeouts_of
-from zoho_tokenstore.database.engines import checked_engine
+from zoho_tokenstore.database.dialects import backend_of
+from zoho_tokenstore.database.engines import source_engine
 from zoho_tokenstore.database.faults import describe, translate
-from zoho_tokenstore.database.tls import warn_if_unencrypted
 from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import SourceError
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of
 
-__all__ = ["TableSource", "read_only"]
+__all__ = ["TableSource"]
 
 AT_ONCE: Final = 1_000
 """Rows that are fetched at once."""
@@ -57,7 +51,7 @@ class TableSource:
 
     def __init__(self, url: str | URL, name: str | None = None, schema: str | None = None) -> None:
         """Find the table."""
-        self._url = read_only(resolve(url))
+        self._url = _checked_file(resolve(url))
         with self._connected() as connection:
             self.name, names, self._layout = _find(connection, name, schema, self._url)
             self._table = table(self.name, *(column(name) for name in names), schema=schema)
@@ -73,37 +67,23 @@ class TableSource:
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
         try:
-            with _engine(self._url).connect() as connection:
+            with source_engine(self._url).connect() as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise translate(error, self._url) from error
 
 
-def read_only(url: URL) -> URL:
-    """Return the URL so that an SQLite file is opened for reading only.
+def _checked_file(url: URL) -> URL:
+    """Return the URL.
 
     Raises:
-        SourceError: There is no such file.
+        SourceError: It names an SQLite file that does not exist.
     """
-    if url.get_backend_name() != "sqlite":
-        return url
-    path = sqlite.file_of(url) or Path(":memory:")
-    if not path.is_file():
-        raise SourceError(f"there is no SQLite file {path}")
-    return URL.create(
-        url.drivername, database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"}
-    )
-
-
-def _engine(url: URL) -> Engine:
-    timeouts = timeouts_of(url)
-    if url.get_driver_name() == "psycopg":
-        # It is ours there, and not the driver's; a long read may take its time.
-        timeouts.pop("read_timeout")
-        url = url.difference_update_query(["read_timeout"])
-    engine = checked_engine(url, poolclass=NullPool, connect_args=timeouts, hide_parameters=True)
-    warn_if_unencrypted(engine)
-    return engine
+    backend = backend_of(url)
+    path = backend.file_of(url)
+    if backend.is_in_memory(url) or (path is not None and not path.is_file()):
+        raise SourceError(f"the SQLite file {path or ':memory:'} does not exist: check the path")
+    return url
 
 
 def _find(

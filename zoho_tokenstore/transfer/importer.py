@@ -12,9 +12,8 @@ from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError
 from zoho_tokenstore.storage.batches import BATCH_SIZE
 from zoho_tokenstore.storage.tokens import TokenTable
-from zoho_tokenstore.tokens.matching import plan_save
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.save_plan import BatchPlan
+from zoho_tokenstore.tokens.save_plan import BatchPlan, plan_save
 from zoho_tokenstore.transfer.layouts import SourceRow
 
 __all__ = ["ImportReport", "Importer", "OnConflict", "Source"]
@@ -140,18 +139,18 @@ class Importer:
                 done.left_out.append((where, str(error)))
             setattr(done.report, outcome, getattr(done.report, outcome) + 1)
 
-        self._tokens.save(session, [token for token, _ in usable], "imported", put)
+        self._tokens.save_rows(session, [token for token, _ in usable], "imported", put)
         return done
 
     def _put(self, changes: BatchPlan, token: TokenRecord, where: str) -> str:
         """Save a token of the source, if it shall be; return what became of it."""
         # By its id it would be taken for whoever has that id here: the SDKs count from 1.
         nameless = token.with_id(None)
-        related = changes.related(nameless)
+        related = changes.related_rows(nameless)
         _refuse_cut_name(related, nameless)
         stored = plan_save(nameless, related, "").target
         if stored is None:
-            changes.save(nameless if changes.has(token.id) else token)
+            changes.add_token(nameless if changes.has_id(token.id) else token)
             return "created"
         if nameless == _common(stored, nameless):
             return "unchanged"
@@ -166,7 +165,7 @@ class Importer:
             nameless = _missing(stored, nameless)
             if nameless == _common(stored, nameless):
                 return "skipped"
-        changes.save(nameless.with_id(stored.id))
+        changes.add_token(nameless.with_id(stored.id))
         return "updated"
 
 

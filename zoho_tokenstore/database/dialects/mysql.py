@@ -1,0 +1,109 @@
+"""MySQL by PyMySQL, mysqlclient or mysql-connector-python."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import Insert, Select, Table
+from sqlalchemy.dialects import mysql
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.types import TypeEngine
+
+from zoho_tokenstore.database.dialects.backend import Backend, DriverConnection, MergedColumns
+
+__all__ = ["BACKEND", "MySQL"]
+
+UNNUMBERED: Final = -1
+"""The number of mysql-connector's own errors; the operational ones mean a dead connection."""
+
+TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
+
+
+class MySQL(Backend):
+    """Serializable transactions; rows as JSON arrays."""
+
+    extra: ClassVar[str | None] = "mysql"
+    drivers: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("pymysql", "pymysql"),
+        ("mysqldb", "MySQLdb"),
+        ("mysqlconnector", "mysql.connector"),
+    )
+    timeouts: ClassVar[Mapping[str, Mapping[str, int]]] = dict.fromkeys(
+        (name for name, _ in drivers), TIMEOUTS
+    )
+    # In autocommit it changes nothing for reads: they take no locks.
+    on_connect: ClassVar[tuple[str, ...]] = (
+        "SET SESSION TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    )
+    isolate: ClassVar[tuple[str, ...]] = ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",)
+    begin_write: ClassVar[tuple[str, ...]] = ("START TRANSACTION",)
+    # DDL commits by itself, so a lock on the session guards a migration.
+    lock: ClassVar[str | None] = "SELECT GET_LOCK(CONCAT(DATABASE(), :name), 20)"
+    unlock: ClassVar[str | None] = "SELECT RELEASE_LOCK(CONCAT(DATABASE(), :name))"
+    # UNIX_TIMESTAMP() would follow the session's time zone, which repeats an hour every autumn.
+    epoch_milliseconds: ClassVar[str] = (
+        "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6)) DIV 1000"
+    )
+    timestamp: ClassVar[TypeEngine[Any]] = mysql.DATETIME(fsp=6)
+    keeps_time_zone: ClassVar[bool] = False
+    # PyMySQL parses a description of each column, in Python, for every result: for ten columns
+    # that takes longer than the query.
+    packs_rows: ClassVar[bool] = True
+    transient: ClassVar[frozenset[str | int]] = frozenset(
+        {
+            1020,  # MariaDB 11.8: record has changed since last read
+            1062,  # duplicate entry; another worker inserted the same login first
+            1205,  # lock wait timeout
+            1213,  # deadlock; Galera: lost against another node
+            3101,  # Group Replication: lost against another node
+            3572,  # NOWAIT is set and a lock is taken
+        }
+    )
+    stale: ClassVar[frozenset[str | int]] = frozenset(
+        {
+            1047,  # Galera: this node has left the cluster
+            1290,  # --read-only; the server has become a secondary
+            2006,  # server has gone away
+            2013,  # lost connection
+            2055,  # lost connection, as mysql-connector says it
+            3024,  # mysql-connector: read timeout, a bare DBAPIError
+        }
+    )
+    # mysql-connector decides by itself, and cheaply.
+    no_idle_rollback: ClassVar[tuple[str, ...]] = ("pymysql", "mysqldb")
+    tls_option: ClassVar[str] = "?ssl_ca=/path/to/ca.pem"
+
+    def is_encrypted(self, connection: DriverConnection) -> bool | None:
+        """Ask the server."""
+        cursor = connection.cursor()
+        cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+        row = cursor.fetchone()
+        cursor.close()
+        return row is not None and bool(row[1])
+
+    def upsert(
+        self, table: Table, names: Sequence[str], rows: Select[Any], merged: MergedColumns
+    ) -> Insert | None:
+        """Build ``ON DUPLICATE KEY UPDATE``.
+
+        Any unique key leads there. It is never another row's id: the subqueries of the selected
+        rows have looked, and hold a lock on what they found missing.
+        """
+        insert = mysql.insert(table).from_select(names, rows)
+        return insert.on_duplicate_key_update([*merged(insert.inserted).items()])
+
+    def code_of(self, error: DBAPIError) -> str | int | None:
+        """Return the error number; the SQLSTATE is HY000 for most."""
+        original = error.orig
+        number: int | None = getattr(original, "errno", None)  # mysql-connector
+        if number is None and original is not None and original.args:
+            number = original.args[0]  # PyMySQL, mysqlclient
+        return number if isinstance(number, int) else None
+
+    def is_stale(self, error: DBAPIError) -> bool:
+        """Return whether the connection has to be discarded."""
+        if self.code_of(error) == UNNUMBERED:
+            return isinstance(error, OperationalError)
+        return super().is_stale(error)
+
+
+BACKEND: Final = MySQL()

@@ -1,0 +1,150 @@
+"""PostgreSQL by psycopg or psycopg2: no endless wait, no prepared statements through a pooler.
+
+libpq waits without a limit. ``tcp_user_timeout`` ends a connection whose packets are not
+acknowledged; a proxy or a frozen server acknowledges them and never answers.
+
+PgBouncer in transaction mode hands each transaction to another server process, where a statement's
+name may stand for what another client has prepared (https://www.pgbouncer.org/features.html).
+"""
+
+import time
+from collections.abc import Generator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Dialect,
+    Engine,
+    Insert,
+    Select,
+    Table,
+    any_,
+    bindparam,
+    event,
+)
+from sqlalchemy.dialects.postgresql import insert
+
+from zoho_tokenstore.database.dialects.backend import Backend, DriverConnection, MergedColumns
+
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = ["BACKEND"]
+
+T = TypeVar("T")
+
+PSYCOPG: Final = "postgresql+psycopg"
+
+# tcp_user_timeout in milliseconds: without it the kernel waits a quarter of an hour for a lost
+# packet.
+TIMEOUTS: Final = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+
+
+class PostgreSQL(Backend):
+    """Serializable transactions, and statements that change two tables at once."""
+
+    extra: ClassVar[str | None] = "postgresql"
+    drivers: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("psycopg", "psycopg"),
+        ("psycopg2", "psycopg2"),
+    )
+    timeouts: ClassVar[Mapping[str, Mapping[str, int]]] = {
+        "psycopg": TIMEOUTS | {"read_timeout": 30},
+        "psycopg2": TIMEOUTS,
+    }
+    hooked_arguments: ClassVar[tuple[str, ...]] = ("read_timeout",)
+    begin_write: ClassVar[tuple[str, ...]] = ("BEGIN ISOLATION LEVEL SERIALIZABLE",)
+    # Not serializable: a worker that waited for the lock has to see what was committed before.
+    begin_migration: ClassVar[tuple[str, ...]] = ("BEGIN ISOLATION LEVEL READ COMMITTED",)
+    lock: ClassVar[str | None] = "SELECT pg_advisory_xact_lock(hashtext(:name))"
+    epoch_milliseconds: ClassVar[str] = (
+        "CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
+    )
+    # https://www.postgresql.org/docs/current/queries-with.html
+    writes_in_cte: ClassVar[bool] = True
+    transient: ClassVar[frozenset[str | int]] = frozenset(
+        {
+            "40001",  # could not serialize access
+            "40P01",  # deadlock
+            "23505",  # unique key; another worker inserted the same login first
+        }
+    )
+    stale: ClassVar[frozenset[str | int]] = frozenset(
+        {
+            "25006",  # read-only transaction; the server has become a standby
+            "57P01",  # terminated by the administrator
+        }
+    )
+    tls_option: ClassVar[str] = "?sslmode=verify-full"
+
+    def prepare(self, engine: Engine, *, create: bool) -> None:
+        """Connect by psycopg so that ``read_timeout``, in seconds, is kept."""
+        if engine.url.drivername == PSYCOPG:
+            event.listen(engine, "do_connect", _connect)
+
+    def is_encrypted(self, connection: DriverConnection) -> bool | None:
+        """Ask libpq."""
+        # psycopg2 has it on info, psycopg on what info is made from.
+        return bool(getattr(connection, "pgconn", connection.info).ssl_in_use)
+
+    def one_of(self, column: Column[Any]) -> ColumnElement[bool]:
+        """Build the condition with one array, which is faster to send and to plan."""
+        return column == any_(bindparam(column.name, type_=ARRAY(column.type)))
+
+    def upsert(
+        self, table: Table, names: Sequence[str], rows: Select[Any], merged: MergedColumns
+    ) -> Insert | None:
+        """Build ``ON CONFLICT DO UPDATE``."""
+        conflict = insert(table).from_select(names, rows)
+        return conflict.on_conflict_do_update(
+            index_elements=[table.c.identity_digest], set_=merged(conflict.excluded)
+        )
+
+
+def _connect(
+    _dialect: Dialect, _record: object, arguments: list[Any], parameters: dict[str, Any]
+) -> "psycopg.Connection[Any]":
+    import psycopg  # noqa: PLC0415 - an optional requirement
+
+    # A copy: SQLAlchemy 2.0.43 hands over the same mapping for each connection.
+    others = dict(parameters)
+    seconds = float(others.pop("read_timeout"))
+
+    class ImpatientConnection(psycopg.Connection[Any]):
+        """A connection that closes itself when the server has been silent for too long."""
+
+        def wait(self, gen: Generator[Any, Any, T], *args: Any, **options: Any) -> T:
+            """Do what psycopg does with every command, within the limit."""
+            return super().wait(self._impatient(gen), *args, **options)
+
+        def _impatient(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+            try:
+                wanted = next(gen)
+                deadline = time.monotonic() + seconds
+                while True:
+                    if ready := (yield wanted):
+                        deadline = time.monotonic() + seconds
+                    elif time.monotonic() > deadline:
+                        self.close()
+                        raise psycopg.OperationalError(f"no answer within {seconds:g} s")
+                    wanted = gen.send(ready)
+            except StopIteration as done:
+                result: T = done.value
+                return result
+
+    connection = ImpatientConnection.connect(*arguments, **others)
+    if _is_pooled(connection):
+        connection.prepare_threshold = None
+    return connection
+
+
+def _is_pooled(connection: "psycopg.Connection[Any]") -> bool:
+    """Return whether a pooler stands in between: it makes up its own process number."""
+    connection.autocommit = True  # as the engine wants it
+    row = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return row is None or row[0] != connection.info.backend_pid
+
+
+BACKEND: Final = PostgreSQL()
