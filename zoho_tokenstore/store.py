@@ -23,9 +23,9 @@ from zoho_tokenstore.errors import (
     SchemaOlderError,
 )
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
-from zoho_tokenstore.refresh.claims import RefreshClaim, credential_digest
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
-from zoho_tokenstore.refresh.lease import is_late, logged_in, settle
+from zoho_tokenstore.refresh.inflight import RefreshClaim, credential_digest
+from zoho_tokenstore.refresh.lease import is_late, lease_after_login, settle_lease
 from zoho_tokenstore.schema.models import DEFAULT_TABLE, lease_table
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
@@ -99,7 +99,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         if refresh is not None:
             leases = SharedLeases(self._database, self._leases, self._skew)
             self._coordinate(
-                RefreshCoordinator(refresh, leases, digest=self._digest), keep=self._save_claimed
+                RefreshCoordinator(refresh, leases, digest=self._digest), self._save_claimed
             )
         self._create = create
         self._audit = AuditLog(self._schema.table, enabled=audit)
@@ -152,7 +152,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         """Name the database, without its password, and the table."""
         return f"{type(self).__name__}({str(self._database)!r}, table={self._schema.name!r})"
 
-    def _find(self, token: TokenRecord) -> TokenRecord | None:
+    def _find_record(self, token: TokenRecord) -> TokenRecord | None:
         self._prepare()
         found = self._database.read(lambda session: self._tokens.find(session, token))
         if found is None:
@@ -180,7 +180,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         except DatabaseError as error:  # the token is good all the same
             log.warning("the use of token %s could not be noted: %s", key, error)
 
-    def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
+    def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
         self._prepare()
         tokens = [self._skew.to_database(token) for token in tokens]
         if len(tokens) == 1 and (key := self._save_alone(tokens[0])):
@@ -206,47 +206,63 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         stored = self._skew.to_database(token)
 
         def work(session: Session) -> tuple[str, TokenRecord | None]:
-            lease, _ = self._leases.read(session, claim.key)
-            if is_late(lease, claim.owner):
-                row = self._tokens.find(session, TokenRecord(id=token.id) if token.id else token)
-                if row is not None and not claim.has_to_be_kept(row):
-                    newer = self._skew.to_host(row) if claim.has_changed(row, stored) else token
-                    return row.id or "", newer
+            newer = None
+            if not self._settle_unchanged_lease(session, claim):
+                newer = self._find_newer(session, token, stored, claim)
+            if newer is not None:
+                return newer.id or "", newer
             key = self._tokens.refresh(session, stored)
             if key is None:
                 (key,) = self._tokens.save(session, [stored])
-            if claim.record is None:
+            if claim.is_login:
                 self._leases.delete(session, claim.key)
-                self._note_login(session, key, stored, claim)
-            elif settled := settle(lease, claim.owner):
-                self._leases.write(session, claim.key, settled)
+                self._record_login(session, key, stored, claim)
             return key, None
 
         return self._database.write(work)
 
-    def _note_login(
+    def _settle_unchanged_lease(self, session: Session, claim: RefreshClaim) -> bool:
+        """Settle the lease of a refresh without reading it, unless it has changed since."""
+        settled = None if claim.is_login else settle_lease(claim.lease, claim.owner)
+        return settled is not None and self._leases.write(session, claim.key, settled)
+
+    def _find_newer(
+        self, session: Session, token: TokenRecord, stored: TokenRecord, claim: RefreshClaim
+    ) -> TokenRecord | None:
+        """Settle a lease that has changed; return the row that must not be overwritten."""
+        lease, _ = self._leases.read(session, claim.key)
+        if not is_late(lease, claim.owner):
+            if not claim.is_login and (settled := settle_lease(lease, claim.owner)):
+                self._leases.write(session, claim.key, settled)
+            return None
+        row = self._tokens.find(session, TokenRecord(id=token.id) if token.id else token)
+        if row is None or claim.is_needed_by(row):
+            return None
+        return self._skew.to_host(row) if claim.has_changed(row, stored) else token.with_id(row.id)
+
+    def _record_login(
         self, session: Session, key: str, token: TokenRecord, claim: RefreshClaim
     ) -> None:
-        """Count the access token of a login, and let nobody refresh it early at once."""
+        """Count the access token of a login, so that it is not refreshed early at once."""
         row = digest("id", key)
         lease, now = self._leases.read(session, row)
         credential = credential_digest(token, self._digest)
         self._leases.write(
-            session, row, logged_in(lease, now, owner=claim.owner, credential=credential)
+            session, row, lease_after_login(lease, now, owner=claim.owner, credential=credential)
         )
 
     def _digest(self, purpose: str, *values: str) -> str:
         return self._tokens.codec.digest(purpose, *values)
 
-    def _delete(self, key: str) -> None:
+    def _delete_record(self, key: str) -> None:
         self._prepare()
         self._database.write(lambda session: self._removal.remove(session, [key]))
 
-    def _delete_all(self) -> None:
+    def _delete_all_records(self) -> None:
         self._prepare()
         self._database.write(self._removal.remove_all)
 
-    def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
+    def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         self._prepare()
         if self._retention:
             self._removal.purge(self._database, self._retention.outdated_now())

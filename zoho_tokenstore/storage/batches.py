@@ -16,10 +16,7 @@ from zoho_tokenstore.tokens.matching import login_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan
 
-__all__ = ["BATCH_SIZE", "PAGE_SIZE", "Batches"]
-
-BATCH_SIZE: Final = 4_000
-"""Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
+__all__ = ["PAGE_SIZE", "Batches"]
 
 PAGE_SIZE: Final = 400
 """Rows per statement: looked up by five digests each, still below SQL Server's 2,100 parameters."""
@@ -66,7 +63,7 @@ class Batches:
 
         Args:
             session: Where to write; the caller commits.
-            tokens: At most :data:`BATCH_SIZE` tokens.
+            tokens: At most ``BATCH_SIZE`` tokens.
             event: What the audit shall call it, if not by what becomes of each row.
             put: Saves one token.
 

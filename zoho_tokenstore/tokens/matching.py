@@ -6,17 +6,16 @@ import alike, so that there is one answer. ``docs/explanation/token-identity.md`
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from zoho_tokenstore.errors import AmbiguousTokenError, IdConflictError, InvalidTokenError
-from zoho_tokenstore.tokens.record import FIELDS, TokenRecord
+from zoho_tokenstore.tokens.record import TokenRecord
 
 __all__ = [
     "RULES",
     "Rule",
     "SavePlan",
     "check_storable",
-    "completion",
     "find_one",
     "identity",
     "login_of",
@@ -77,28 +76,6 @@ def find_one(rule: Rule, token: TokenRecord, rows: Iterable[TokenRecord]) -> Tok
         AmbiguousTokenError: More than one does.
     """
     return _only([row for row in rows if rule.fits(token, row)], rule)
-
-
-def completion(token: TokenRecord, row: TokenRecord) -> dict[str, Any]:
-    """Return the fields of the caller's token that the row knows better, with the row's values.
-
-    What the caller set stays, but the id is the row's, and access token and expiry stay together:
-    a stored pair that expires later, or is the only one with an expiry, replaces the caller's.
-    """
-    better: dict[str, Any] = {
-        name: known
-        for name, set_, known in zip(FIELDS, token, row, strict=True)
-        if set_ is None and known is not None
-    }
-    if row.id is not None:
-        better["id"] = row.id
-    if token.access_token is not None and row.access_token is not None:
-        better.pop("expiry", None)
-        if row.expiry is not None and row.expiry > (token.expiry or -1):
-            better |= {"access_token": row.access_token, "expiry": row.expiry}
-    elif row.access_token is not None and row.expiry is not None:
-        better["expiry"] = row.expiry
-    return better
 
 
 def check_storable(token: TokenRecord) -> None:

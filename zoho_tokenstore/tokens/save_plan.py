@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable
 from secrets import token_hex
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, looked_up
 from zoho_tokenstore.tokens.matching import identity, plan_save
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["BatchPlan", "new_id"]
+__all__ = ["BATCH_SIZE", "BatchPlan", "new_id"]
+
+BATCH_SIZE: Final = 4_000
+"""Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
 
 Named: TypeAlias = dict[str | None, tuple[str, ...]]
 """The ids of the rows that have a value in one field; none has ``None``."""
