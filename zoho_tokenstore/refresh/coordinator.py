@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from copy import copy
 from random import SystemRandom
-from typing import Final, Literal, Protocol
+from typing import Final, Literal
 from uuid import uuid4
 
 from zoho_tokenstore.errors import DatabaseError, RefreshTimeoutError, TokenStoreError
@@ -22,6 +22,7 @@ from zoho_tokenstore.refresh.inflight import (
 from zoho_tokenstore.refresh.lease import (
     THROTTLED,
     Bid,
+    Clock,
     Failure,
     Granted,
     Lease,
@@ -36,7 +37,7 @@ from zoho_tokenstore.refresh.lease import (
 from zoho_tokenstore.tokens.digests import Digest, digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["Clock", "RefreshCoordinator"]
+__all__ = ["RefreshCoordinator"]
 
 MARGIN: Final = 5000
 """Milliseconds before its expiry at which every SDK treats a token as expired."""
@@ -45,19 +46,6 @@ POLL: Final = (0.03, 0.25)
 """Seconds between two reads of another worker's lease: the first, and the longest."""
 
 _jitter: Final = SystemRandom()
-
-
-class Clock(Protocol):
-    """The clock of this host, which the tests replace."""
-
-    def time(self) -> float:
-        """Return the seconds since the epoch."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
 
 
 class RefreshCoordinator:

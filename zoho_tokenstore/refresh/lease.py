@@ -20,6 +20,7 @@ __all__ = [
     "PERMANENT",
     "THROTTLED",
     "Bid",
+    "Clock",
     "Failure",
     "Granted",
     "Held",
@@ -84,6 +85,19 @@ class Leases(Protocol):
 
     def write_lease(self, key: str, lease: Lease) -> bool:
         """Store the successor of what was read; ``False`` if another worker was faster."""
+
+
+class Clock(Protocol):
+    """The clock of this host, which the tests replace."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,10 @@ SDKUser: TypeAlias = Any
 SDKClass: TypeAlias = Any
 """A class of an SDK."""
 
+Getters: TypeAlias = Sequence[Callable[[SDKToken], object]]
+Setters: TypeAlias = Mapping[str, Callable[[SDKToken, Any], None]]
+AcceptAnswer: TypeAlias = Callable[[SDKToken, Sequence[Any], Any], None]
+
 FIELD_NAMES: Final[Mapping[str, str]] = {
     "id": "id",
     "client_id": "client_id",
@@ -91,7 +95,7 @@ class SDKBinding:
     """
 
     contract: Literal["A", "B", "C"]
-    accept_answer: Callable[[SDKToken, Sequence[Any], Any], None]
+    accept_answer: AcceptAnswer
     new_token: Callable[[], SDKToken]
     token_type: SDKClass
     store_type: ABCMeta
@@ -100,8 +104,8 @@ class SDKBinding:
     initializer: SDKClass
     constants: SDKClass
     requests: ModuleType
-    getters: Sequence[Callable[[SDKToken], object]]
-    setters: Mapping[str, Callable[[SDKToken, Any], None]]
+    getters: Getters
+    setters: Setters
     get_user_name: Callable[[SDKUser], object]
     holds_signature: bool
     messages: Mapping[str, str]
@@ -199,7 +203,7 @@ def bind(
     contract: Literal["A", "B", "C"],
     names: Mapping[str, str],
     user_name: str,
-    accept_answer: Callable[[SDKToken, Sequence[Any], Any], None],
+    accept_answer: AcceptAnswer,
 ) -> SDKBinding:
     """Import the classes of an SDK and bind them.
 
@@ -215,12 +219,7 @@ def bind(
     token_type = import_module(f"{authenticator}.oauth_token").OAuthToken
     user_type = import_module(f"{api}.user_signature").UserSignature
     constants = import_module(f"{api}.util.constants").Constants
-    names = {**FIELD_NAMES, **names}
-    holds_signature = names["user_name"] == SIGNATURE
-    getters = {name: _getter(token_type, theirs) for name, theirs in names.items()}
-    setters = {name: _setter(token_type, theirs) for name, theirs in names.items()}
-    if holds_signature:
-        setters["user_name"] = partial(_set_signature, setters["user_name"], user_type)
+    getters, setters = _accessors(token_type, user_type, {**FIELD_NAMES, **names})
     return SDKBinding(
         contract=contract,
         accept_answer=accept_answer,
@@ -233,13 +232,23 @@ def bind(
         constants=constants,
         # Here, so that importing this package does not import it.
         requests=import_module("requests"),
-        getters=tuple(getters.get(name, _absent) for name in FIELDS),
+        getters=getters,
         setters=setters,
         get_user_name=_getter(user_type, user_name),
-        holds_signature=holds_signature,
+        holds_signature=names["user_name"] == SIGNATURE,
         messages={method: getattr(constants, name) for method, name in OPERATIONS.items()},
         unknown_id=getattr(constants, "GET_TOKEN_BY_ID_DB_ERROR", None),
     )
+
+
+def _accessors(
+    token_type: SDKClass, user_type: SDKClass, names: Mapping[str, str]
+) -> tuple[Getters, Setters]:
+    getters = {name: _getter(token_type, theirs) for name, theirs in names.items()}
+    setters = {name: _setter(token_type, theirs) for name, theirs in names.items()}
+    if names["user_name"] == SIGNATURE:
+        setters["user_name"] = partial(_set_signature, setters["user_name"], user_type)
+    return tuple(getters.get(name, _absent) for name in FIELDS), setters
 
 
 def _getter(kind: SDKClass, name: str) -> Callable[[Any], object]:

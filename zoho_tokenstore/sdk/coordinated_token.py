@@ -6,7 +6,6 @@ the same form with a time limit and leaves Zoho's answer to the SDK's ``parse_re
 """
 
 from collections.abc import Mapping, Sequence
-from copyreg import __newobj__  # type: ignore[attr-defined] # as object.__reduce_ex__ returns it
 from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -71,7 +70,7 @@ def coordinated_type(token_type: SDKClass) -> type:
         def __reduce__(self) -> tuple[Any, ...]:
             """Copy and pickle as the SDK's own class, without the observer."""
             state = {name: value for name, value in vars(self).items() if name != ATTRIBUTE}
-            return __newobj__, (token_type,), state
+            return object.__new__, (token_type,), state
 
     return CoordinatedToken
 

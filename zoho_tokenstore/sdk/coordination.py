@@ -160,8 +160,9 @@ class SDKRefreshes:
 
     def _release(self, token: SDKToken) -> None:
         """Make the token an ordinary one of the SDK again."""
-        delattr(token, ATTRIBUTE)
-        token.__class__ = self.sdk.token_type
+        if observer_of(token) is not None:
+            delattr(token, ATTRIBUTE)
+            token.__class__ = self.sdk.token_type
 
 
 class PendingRefresh:
