@@ -230,8 +230,7 @@ def bind(
         error_type=import_module(f"{api}.exception.sdk_exception").SDKException,
         initializer=import_module(f"{api}.initializer").Initializer,
         constants=constants,
-        # Here, so that importing this package does not import it.
-        requests=import_module("requests"),
+        requests=import_module("requests"),  # not at import time of this package
         getters=getters,
         setters=setters,
         get_user_name=_getter(user_type, user_name),
