@@ -49,7 +49,7 @@ class NaiveSQLiteStore(TokenStore):  # type: ignore[misc]
             return self._find("grant_token", token.get_grant_token(), token)
         return self._find("refresh_token", token.get_refresh_token(), token)
 
-    def find_token_by_id(self, id: str) -> OAuthToken | None:  # noqa: A002 - the SDK's name
+    def find_token_by_id(self, id: str) -> OAuthToken | None:
         """Find by the id."""
         return self._find("id", id, OAuthToken(id=id))
 
@@ -73,7 +73,7 @@ class NaiveSQLiteStore(TokenStore):  # type: ignore[misc]
                     f"UPDATE tokens SET {changes} WHERE id = ?", (*_values(token, name), found[0])
                 )
 
-    def delete_token(self, id: str) -> None:  # noqa: A002 - the SDK's name
+    def delete_token(self, id: str) -> None:
         """Delete by the id."""
         with closing(self._connect()) as connection, connection:
             connection.execute("DELETE FROM tokens WHERE id = ?", (id,))

@@ -62,7 +62,7 @@ def login(user: str | None = None, **changes: Any) -> Any:
 
 
 def record(token: Any) -> TokenRecord:
-    return SDK.read(token)
+    return SDK.read_token(token)
 
 
 def known(token: Any) -> dict[str, Any]:

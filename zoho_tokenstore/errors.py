@@ -87,7 +87,7 @@ class IdConflictError(TokenStoreError, ValueError):
         id: The id in question.
     """
 
-    def __init__(self, message: str, id: str = "") -> None:  # noqa: A002 - the field's own name
+    def __init__(self, message: str, id: str = "") -> None:
         """Keep the id beside the message."""
         super().__init__(message)
         self.id = id

@@ -4,18 +4,38 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Final
+from typing import Final, Literal
 
 from zoho_tokenstore.errors import ConfigurationError
-from zoho_tokenstore.refresh.events import RefreshEvent
 
-__all__ = ["RefreshPolicy", "TokenPolicy"]
+__all__ = ["RefreshEvent", "RefreshPolicy", "TokenPolicy"]
 
 SHORTEST: Final = 1e-6
 LONGEST: Final = 365_000 * 86_400.0
 """Seconds that a token may live: what a ``timedelta`` holds, and the calendar can go back by."""
 
 NUMBERS: Final = ("early", "lease", "wait", "http_timeout", "budget", "budget_window", "cooldown")
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshEvent:
+    """An event of a refresh or a first login, for logs and metrics.
+
+    Attributes:
+        kind: ``"refreshed"`` by this worker; ``"failed"`` in this worker; ``"waited"`` for another
+            worker's; ``"late"`` when it came after its lease had ended and a newer token had been
+            stored; ``"refused"`` when none may be made now.
+        token_id: The id of the stored token, ``None`` at a first login.
+        seconds: Duration of the refresh, or of this worker's wait.
+        early: Whether the token was still valid.
+        reason: Why it failed or was refused; Zoho's error code where it has sent one.
+    """
+
+    kind: Literal["refreshed", "failed", "waited", "late", "refused"]
+    token_id: str | None
+    seconds: float
+    early: bool = False
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,9 +22,9 @@ from zoho_tokenstore.errors import (
     SchemaOlderError,
 )
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
-from zoho_tokenstore.refresh.claims import RefreshClaim, credential_digest
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
-from zoho_tokenstore.refresh.lease import is_late, logged_in, settle
+from zoho_tokenstore.refresh.inflight import RefreshClaim, credential_digest
+from zoho_tokenstore.refresh.lease import is_late, lease_after_login, settle_lease
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
@@ -97,7 +97,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         if refresh is not None:
             leases = SharedLeases(self._database, self._tables.leases, self._skew)
             self._coordinate(
-                RefreshCoordinator(refresh, leases, digest=self._digest), keep=self._save_claimed
+                RefreshCoordinator(refresh, leases, digest=self._digest), self._save_claimed
             )
         self._ready = False
         self._setting_up = threading.Lock()
@@ -145,7 +145,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         """Name the database, without its password, and the table."""
         return f"{type(self).__name__}({str(self._database)!r}, table={self._schema.name!r})"
 
-    def _find(self, token: TokenRecord) -> TokenRecord | None:
+    def _find_record(self, token: TokenRecord) -> TokenRecord | None:
         tables = self._tables if self._ready else self._set_up()
         found = self._database.read(tables.tokens.find_row, token)
         if tables.retention is not None:
@@ -172,7 +172,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         keys = self._tables.tokens.find_outdated_ids(session, token)
         self._tables.deletion.delete_ids(session, keys, "policy-expired")
 
-    def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
+    def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
         rows = (self._tables if self._ready else self._set_up()).tokens
         if self._skew.milliseconds:
             tokens = list(map(self._skew.to_database, tokens))
@@ -191,21 +191,38 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         leases, rows = self._tables.leases, self._tables.tokens
 
         def work(session: Session) -> tuple[str, TokenRecord | None]:
-            lease, _ = leases.read_lease(session, claim.key)
-            if is_late(lease, claim.owner):
-                row = rows.find_row(session, TokenRecord(id=token.id) if token.id else token)
-                if row is not None and not claim.has_to_be_kept(row):
-                    newer = self._skew.to_host(row) if claim.has_changed(row, stored) else token
-                    return row.id or "", newer
+            newer = None
+            if not self._settle_unchanged_lease(session, claim):
+                newer = self._find_newer(session, token, stored, claim)
+            if newer is not None:
+                return newer.id or "", newer
             key = rows.save_row(session, stored)
-            if claim.record is None:
+            if claim.is_login:
                 leases.delete_leases(session, claim.key)
                 self._record_login(session, key, stored, claim)
-            elif settled := settle(lease, claim.owner):
-                leases.write_lease(session, claim.key, settled)
             return key, None
 
         return self._database.write(work)
+
+    def _settle_unchanged_lease(self, session: Session, claim: RefreshClaim) -> bool:
+        """Settle the lease of a refresh without reading it, unless it has changed since."""
+        settled = None if claim.is_login else settle_lease(claim.lease, claim.owner)
+        return settled is not None and self._tables.leases.write_lease(session, claim.key, settled)
+
+    def _find_newer(
+        self, session: Session, token: TokenRecord, stored: TokenRecord, claim: RefreshClaim
+    ) -> TokenRecord | None:
+        """Settle a lease that has changed; return the row that must not be overwritten."""
+        lease, _ = self._tables.leases.read_lease(session, claim.key)
+        if not is_late(lease, claim.owner):
+            if not claim.is_login and (settled := settle_lease(lease, claim.owner)):
+                self._tables.leases.write_lease(session, claim.key, settled)
+            return None
+        wanted = TokenRecord(id=token.id) if token.id else token
+        row = self._tables.tokens.find_row(session, wanted)
+        if row is None or claim.is_needed_by(row):
+            return None
+        return self._skew.to_host(row) if claim.has_changed(row, stored) else token.with_id(row.id)
 
     def _record_login(
         self, session: Session, key: str, token: TokenRecord, claim: RefreshClaim
@@ -216,21 +233,21 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         lease, now = leases.read_lease(session, row)
         credential = credential_digest(token, self._digest)
         leases.write_lease(
-            session, row, logged_in(lease, now, owner=claim.owner, credential=credential)
+            session, row, lease_after_login(lease, now, owner=claim.owner, credential=credential)
         )
 
     def _digest(self, purpose: str, *values: str) -> str:
         return self._tables.codec.digest(purpose, *values)
 
-    def _delete(self, key: str) -> None:
+    def _delete_record(self, key: str) -> None:
         tables = self._tables if self._ready else self._set_up()
         self._database.write(tables.deletion.delete_ids, [key])
 
-    def _delete_all(self) -> None:
+    def _delete_all_records(self) -> None:
         tables = self._tables if self._ready else self._set_up()
         self._database.write(tables.deletion.delete_everything)
 
-    def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
+    def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         tables = self._tables if self._ready else self._set_up()
         if tables.retention is not None:
             tables.deletion.delete_where(self._database, tables.retention.outdated_now())

@@ -2,15 +2,21 @@
 
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
+import zoho_tokenstore
 from sdks import DISTRIBUTION
 from support import login, make_token
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 
 RECORDED = {"readable": 166, "encrypted": 200}
 """Calls of a lookup that finds its token on SQLite: Python's functions, and C's."""
+
+PACKAGE = Path(zoho_tokenstore.__file__).parent
+CONTRACT = ("sdk", "refresh")
+"""The folders of the contract with the SDK, and of refreshes."""
 
 HERE = (sys.version_info[:2], version("SQLAlchemy")[:4], DISTRIBUTION)
 RECORDED_WITH = ((3, 11), "2.1.", "zohocrmsdk8-0")
@@ -46,3 +52,32 @@ def test_a_lookup_makes_as_many_calls_as_recorded(sqlite_url, kind):
         calls = calls_of(lambda: store.find_token(token))
     assert token.get_refresh_token() is not None
     assert calls == pytest.approx(RECORDED[kind], rel=0.1)
+
+
+def test_a_warm_lookup_passes_few_functions_of_the_contract_and_none_of_a_refresh(sqlite_url):
+    passed = []
+
+    def note(frame, event, _argument):
+        path = Path(frame.f_code.co_filename)
+        if event == "call" and path.is_relative_to(PACKAGE) and path.parent.name in CONTRACT:
+            passed.append(f"{path.parent.name}/{path.stem}.{frame.f_code.co_name}")
+
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        store.save_token(login("alice", expiry="99999999999999"))
+        store.find_token(make_token("alice"))
+        token = make_token("alice")
+        before = sys.getprofile()
+        sys.setprofile(note)
+        try:
+            store.find_token(token)
+        finally:
+            sys.setprofile(before)
+    assert passed == [
+        "sdk/token_store.call",
+        "sdk/token_store.find_token",
+        "sdk/binding.read_token",
+        "refresh/coordinator.is_due",
+        "sdk/completion.completion",
+        "sdk/completion.<dictcomp>",
+        "sdk/binding.fill_token",
+    ]

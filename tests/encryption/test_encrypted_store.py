@@ -238,7 +238,7 @@ def test_a_damaged_value_is_an_error_and_nothing_else(sqlite_url, column, change
                 lambda: store.find_token_by_id(alice.id),
                 lambda: store.find_token(make_token(refresh_token=alice.refresh_token)),
                 lambda: store.save_token(login("alice", access_token="new")),
-                lambda: store.save_token(sdks.SDK.build(alice)),
+                lambda: store.save_token(sdks.SDK.build_token(alice)),
             ):
                 with sdk_error(DecryptionError, place) as caught:
                     call()

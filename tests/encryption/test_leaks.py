@@ -104,7 +104,7 @@ def test_no_database_that_is_busy_shows_a_secret(sqlite_url):
 
 
 def test_no_representation_shows_a_secret(store):
-    found = store._find(store._sdk.read(make_token("alice")))
+    found = store._find_record(store._sdk.read_token(make_token("alice")))
     for thing in (
         found,
         store,

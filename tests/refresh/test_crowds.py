@@ -78,7 +78,7 @@ def test_a_host_whose_clock_is_wrong_refreshes_neither_too_early_nor_too_late(
         token = wrong.find_token(make_token(refresh_token=row["refresh_token"]))
         sdks.SETTERS["expiry"](token, str(int(time.time() * 1000) - 1000))
         wrong.save_token(token)
-        assert wrong._turns.refresher.is_due(wrong._find(record(token)))
+        assert wrong._refreshes.coordinator.is_due(wrong._find_record(record(token)))
     monkeypatch.undo()
     with SQLAlchemyTokenStore(server_url) as right:
         (row,) = stored(right)

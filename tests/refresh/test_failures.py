@@ -190,7 +190,7 @@ def test_zohos_throttle_is_a_pause_for_everybody(zoho, log_in, worker):
     with pytest.raises(SDKException, match="Access Denied"):
         one.visit(again(row), ALICE)
     for application in (one, other):
-        with pytest.raises(SDKException, match="as often as Zoho allows") as caught:
+        with pytest.raises(SDKException, match="refresh limit is reached") as caught:
             application.visit(again(row), ALICE)
         assert isinstance(caught.value.cause, RefreshThrottledError)
         assert 0 < caught.value.cause.seconds <= 60
@@ -201,7 +201,7 @@ def test_there_are_no_more_refreshes_than_the_budget_allows(zoho, log_in, worker
     row = log_in(lifetime=4.0)
     zoho.accounts.lifetime = 4.0  # what is refreshed has expired at once, as the SDKs see it
     application = worker(budget=3, budget_window=100.0)
-    with pytest.raises(SDKException, match=r"try again in \d+ seconds") as caught:
+    with pytest.raises(SDKException, match=r"retry in \d+ seconds") as caught:
         visit_often(application, row)
     assert isinstance(caught.value.cause, RefreshThrottledError)
     assert 0 < caught.value.cause.seconds <= 100
@@ -232,7 +232,7 @@ def test_a_login_that_the_sdk_could_not_save_is_saved_at_the_next_call(zoho, wor
     application = worker()
     monkeypatch.setattr(logging.getLogger("SDKLogger"), "propagate", False)
     with monkeypatch.context() as broken:
-        broken.setattr(application.store._turns, "keep", fail_to_save)
+        broken.setattr(application.store._refreshes, "save_claimed", fail_to_save)
         application.initialize(new_token(grant_token=zoho.grant(ALICE)), ALICE)
     assert stored(application.store) == []
     assert application.read_record() == ALICE

@@ -109,7 +109,7 @@ def moves(world, worker, *, failures):
         yield from write(world, worker)
     elif worker.does == LOOK_AGAIN:
         if world.row:
-            yield end_claim(world, protocol.withdraw(world.lease, worker.owner), worker)
+            yield end_claim(world, protocol.withdraw_lease(world.lease, worker.owner), worker)
         else:
             yield {}, replace(worker, does=ASK)
     elif worker.does == ASK:
@@ -119,7 +119,7 @@ def moves(world, worker, *, failures):
     elif worker.does == SAVE:
         yield from save(world, worker)
     elif worker.does == FAIL:
-        failed = protocol.fail(
+        failed = protocol.fail_lease(
             world.lease, world.now, owner=worker.owner, failure=Failure("Timeout"), policy=POLICY
         )
         yield end_claim(world, failed, worker)
@@ -130,7 +130,7 @@ def look(world, worker):
 
 
 def claim(world, worker):
-    decision = protocol.claim(world.lease, world.now, Bid("mine", "r", early=False), POLICY)
+    decision = protocol.claim_lease(world.lease, world.now, Bid("mine", "r", early=False), POLICY)
     assert not isinstance(decision, Refused)
     if isinstance(decision, Granted):
         yield {}, replace(worker, does=WRITE, read=decision.lease, owner="mine")
@@ -158,7 +158,7 @@ def save(world, worker):
     if protocol.is_late(world.lease, worker.owner):
         yield {}, replace(worker, does=DONE)
         return
-    changes, after = end_claim(world, protocol.settle(world.lease, worker.owner), worker)
+    changes, after = end_claim(world, protocol.settle_lease(world.lease, worker.owner), worker)
     yield changes | {"row": worker.got}, after
 
 

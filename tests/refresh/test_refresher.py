@@ -15,7 +15,7 @@ from zoho_tokenstore.errors import (
     RefreshThrottledError,
 )
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
-from zoho_tokenstore.refresh.lease import THROTTLED, Failure, Lease, is_late, settle
+from zoho_tokenstore.refresh.lease import THROTTLED, Failure, Lease, is_late, settle_lease
 from zoho_tokenstore.tokens.record import TokenRecord
 
 HOUR = 3600.0
@@ -59,11 +59,11 @@ class Database:
         lease = self.leases[claim.key]
         if not is_late(lease, claim.owner):
             self.renew(access_token)
-            self.leases[claim.key] = settle(lease, claim.owner)
+            self.leases[claim.key] = settle_lease(lease, claim.owner)
 
 
 def serve(refresher, database):
-    return refresher.serve(database.row, database.find)
+    return refresher.claim_refresh(database.row, database.find)
 
 
 def refresh(refresher, database, access_token="new", expires_in=HOUR):
@@ -71,7 +71,7 @@ def refresh(refresher, database, access_token="new", expires_in=HOUR):
     assert served.claim is not None
     database.save(served.claim, access_token)
     database.renew(access_token, expires_in)
-    refresher.succeeded(served.claim)
+    refresher.settle_claim(served.claim)
 
 
 @pytest.fixture
@@ -128,15 +128,15 @@ def test_a_new_refresh_token_has_a_budget_of_its_own(database):
 
 def test_what_zoho_has_not_issued_does_not_count(database):
     one = worker(database, budget=1)
-    one.failed(serve(one, database).claim, Failure("ConnectTimeout"))
-    one.failed(serve(one, database).claim, Failure("ReadTimeout", answered=False))
+    one.fail_claim(serve(one, database).claim, Failure("ConnectTimeout"))
+    one.fail_claim(serve(one, database).claim, Failure("ReadTimeout", answered=False))
     with pytest.raises(RefreshThrottledError):
         serve(one, database)
 
 
 def test_a_throttling_is_a_pause_also_for_other_workers(database):
     one, other = worker(database, cooldown=90), worker(database)
-    one.failed(serve(one, database).claim, Failure(THROTTLED))
+    one.fail_claim(serve(one, database).claim, Failure(THROTTLED))
     with pytest.raises(RefreshThrottledError, match="90 seconds"):
         serve(other, database)
     database.seconds += 91
@@ -145,7 +145,7 @@ def test_a_throttling_is_a_pause_also_for_other_workers(database):
 
 def test_a_refused_login_is_remembered_until_the_refresh_token_is_another(database):
     one, other = worker(database), worker(database)
-    one.failed(serve(one, database).claim, Failure("invalid_code"))
+    one.fail_claim(serve(one, database).claim, Failure("invalid_code"))
     database.seconds += 10 * HOUR
     with pytest.raises(LoginRequiredError) as caught:
         serve(other, database)
@@ -157,7 +157,7 @@ def test_a_refused_login_is_remembered_until_the_refresh_token_is_another(databa
 def test_an_early_failure_pauses_only_early_refreshes():
     database = Database(100.0)
     one, other = worker(database), worker(database)
-    one.failed(serve(one, database).claim, Failure("HTTP status 500"))
+    one.fail_claim(serve(one, database).claim, Failure("HTTP status 500"))
     assert serve(other, database) == (database.row, None)
     database.seconds += 31
     assert serve(other, database).claim is not None
@@ -183,7 +183,7 @@ def test_threads_that_waited_for_a_failure_get_it(database):
     threads = [threading.Thread(target=wait) for _ in range(4)]
     for thread in threads:
         thread.start()
-    one.failed(claim, Failure("HTTP status 500"))
+    one.fail_claim(claim, Failure("HTTP status 500"))
     for thread in threads:
         thread.join()
     assert set(raised) <= {"HTTP status 500"}
@@ -296,18 +296,18 @@ def test_whatever_the_order_zoho_is_asked_once_and_everybody_is_answered(draws, 
             RefreshPolicy(lease=900, http_timeout=10, wait=800), shared, shared
         )
         try:
-            served = refresher.serve(database.row, shared.find)
+            served = refresher.claim_refresh(database.row, shared.find)
             if served.claim is None:
                 answers[name] = served.record.access_token
                 return
             asked.append(name)
             schedule.hand_over(name)
             if fails and len(asked) == 1:
-                refresher.failed(served.claim, Failure(fails))
+                refresher.fail_claim(served.claim, Failure(fails))
                 answers[name] = "Zoho's error"
                 return
             shared.save(served.claim, f"a{len(asked)}")
-            refresher.succeeded(served.claim)
+            refresher.settle_claim(served.claim)
             answers[name] = f"a{len(asked)}"
         except RefreshError as error:
             answers[name] = type(error).__name__

@@ -14,8 +14,8 @@ import pytest
 from support import LOGIN, assert_nothing_is_readable, known, login, stored, wait_until
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import main
-from zoho_tokenstore.storage.batches import BATCH_SIZE
 from zoho_tokenstore.tokens.record import SECRET_FIELDS
+from zoho_tokenstore.tokens.save_plan import BATCH_SIZE
 
 KEY = Keyring.generate_key()
 

@@ -101,6 +101,7 @@ def test_timeouts_have_defaults_that_the_url_changes():
     assert (
         backend_of(make_url("mssql+pyodbc://h/d"))
         .backend_of(make_url("mssql+pyodbc://h/d"))
+        .backend_of(make_url("mssql+pyodbc://h/d"))
         .timeouts_of(make_url("mssql+pyodbc://h/d"))
         == {}
     )

@@ -59,7 +59,7 @@ def test_an_sdk_that_is_asked_for_and_not_installed_is_named(find):
 
 def test_where_both_are_installed_one_has_to_be_chosen(find):
     find("zcrmsdk", "zohocrmsdk")
-    with pytest.raises(ConfigurationError, match="say sdk='zcrmsdk' or sdk='zohocrmsdk'"):
+    with pytest.raises(ConfigurationError, match="pass sdk='zcrmsdk' or sdk='zohocrmsdk'"):
         SQLAlchemyTokenStore("sqlite://")
     assert SQLAlchemyTokenStore("sqlite://", sdk=PACKAGE)
 
@@ -81,5 +81,5 @@ def test_an_sdk_that_cannot_be_imported_says_why(token_store_module):
 
 def test_an_sdk_with_another_contract_is_refused(token_store_module):
     token_store_module(lambda _: SimpleNamespace(TokenStore=object))
-    with pytest.raises(MissingSDKError, match="of a kind not known here"):
+    with pytest.raises(MissingSDKError, match="unknown kind of token store"):
         SQLAlchemyTokenStore("sqlite://")

@@ -34,7 +34,7 @@ def audit(
     since: Annotated[
         str | None, typer.Option("--since", help="Only what is not older, such as 24h or 7d.")
     ] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Only this token's.")] = None,  # noqa: A002 - the field's own name
+    id: Annotated[str | None, typer.Option("--id", help="Only this token's.")] = None,
     user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
     event: Annotated[
         Event | None, typer.Option("--event", help="Only this.", show_choices=True)

@@ -140,7 +140,9 @@ class Demo:
 
     def _show(self, *, grants: int, refreshes: int) -> None:
         with _store(self.url, self.key) as store:
-            out.print(_table([load("zohocrmsdk").read(token) for token in store.iter_tokens()]))
+            out.print(
+                _table([load("zohocrmsdk").read_token(token) for token in store.iter_tokens()])
+            )
         asked = (self.zoho.count("grant"), self.zoho.count("refresh"))
         out.print(f"Zoho was asked for {asked[0]} logins and {asked[1]} refreshes so far")
         _expect(asked == (grants, refreshes), "Zoho was asked as often as it had to be")

@@ -86,7 +86,7 @@ def list_tokens(
 def show(
     settings: Settings,
     *,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")],  # noqa: A002 - the field's own name
+    id: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")],
     as_json: Json = False,
 ) -> None:
     """Show one stored token, secrets masked."""

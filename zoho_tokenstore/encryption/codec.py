@@ -33,8 +33,8 @@ class RowCodec(Protocol):
     def digest(self, purpose: str, *values: str) -> str:
         """Return the digest under which values are written."""
 
-    def lookup_digests(self, field: str, value: str) -> tuple[str, ...]:
-        """Return the digests under which a field's value can be stored."""
+    def lookup_digests(self, field: str) -> tuple[Digest, ...]:
+        """Return the functions that make the digests under which a field can be stored."""
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return all columns of a row but its times.
@@ -58,9 +58,9 @@ class ReadableCodec:
     encrypts = False
     digest = staticmethod(digest)
 
-    def lookup_digests(self, field: str, value: str) -> tuple[str, ...]:
+    def lookup_digests(self, field: str) -> tuple[Digest, ...]:  # noqa: ARG002 - the protocol's
         """Return the plain digest."""
-        return (digest(field, value),)
+        return (digest,)
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row as it is, with its digests."""
@@ -109,11 +109,9 @@ class EncryptedCodec:
         is_secret = purpose in SECRET_PURPOSES or names_login
         return (self._index.digest if is_secret else digest)(purpose, *values)
 
-    def lookup_digests(self, field: str, value: str) -> tuple[str, ...]:
+    def lookup_digests(self, field: str) -> tuple[Digest, ...]:
         """Return the keyed digest of a secret, and the plain one for rows that are readable."""
-        if field in SECRET_PURPOSES:
-            return self._index.digest(field, value), digest(field, value)
-        return (digest(field, value),)
+        return (self._index.digest, digest) if field in SECRET_PURPOSES else (digest,)
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row with its secrets encrypted, and its digests."""

@@ -1,83 +1,51 @@
-"""One refresh per expiry: who refreshes, who waits, and who goes on with the valid token."""
+"""One refresh per expiry: one worker refreshes, the others wait or use the valid token."""
 
-import random
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol, cast
+from random import SystemRandom
+from typing import Final, Literal
 from uuid import uuid4
 
-from zoho_tokenstore.errors import (
-    DatabaseError,
-    LoginRequiredError,
-    RefreshFailedError,
-    RefreshThrottledError,
-    RefreshTimeoutError,
-    TokenStoreError,
+from zoho_tokenstore.errors import DatabaseError, RefreshTimeoutError, TokenStoreError
+from zoho_tokenstore.policy import RefreshEvent, RefreshPolicy
+from zoho_tokenstore.refresh.events import log, report_event
+from zoho_tokenstore.refresh.inflight import (
+    InflightRefresh,
+    Lookup,
+    LookupResult,
+    RefreshClaim,
+    RefreshRequest,
+    SingleFlight,
+    credential_digest,
 )
-from zoho_tokenstore.policy import RefreshPolicy
-from zoho_tokenstore.refresh import lease as protocol
-from zoho_tokenstore.refresh.claims import LookupResult, RefreshClaim, credential_digest
-from zoho_tokenstore.refresh.events import RefreshEvent, emit, log
-from zoho_tokenstore.refresh.inflight import InflightRefresh, SingleFlight
-from zoho_tokenstore.refresh.lease import Bid, Failure, Granted, Lease, Refused
+from zoho_tokenstore.refresh.lease import (
+    THROTTLED,
+    Bid,
+    Clock,
+    Failure,
+    Granted,
+    Lease,
+    Leases,
+    Refused,
+    claim_lease,
+    fail_lease,
+    failure_error,
+    refusal_error,
+    withdraw_lease,
+)
 from zoho_tokenstore.tokens.digests import Digest, digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["Clock", "Leases", "RefreshCoordinator"]
+__all__ = ["RefreshCoordinator"]
 
 MARGIN: Final = 5000
-"""Milliseconds before its expiry at which the SDKs take a token for expired (all of them)."""
+"""Milliseconds before its expiry at which every SDK treats a token as expired."""
 
 POLL: Final = (0.03, 0.25)
-"""Seconds between two looks at another's lease: the first, and the longest."""
+"""Seconds between two reads of another worker's lease: the first, and the longest."""
 
-Lookup = Callable[[], TokenRecord | None]
-
-
-class Leases(Protocol):
-    """Where leases are kept."""
-
-    def read_lease(self, key: str) -> tuple[Lease, int]:
-        """Return the lease and the time in epoch milliseconds."""
-
-    def write_lease(self, key: str, lease: Lease) -> bool:
-        """Store the successor of what was read; ``False`` if somebody was faster."""
-
-
-class Clock(Protocol):
-    """The time of this host, which the tests replace."""
-
-    def time(self) -> float:
-        """Return the seconds since the epoch."""
-
-    def monotonic(self) -> float:
-        """Return seconds that never go back."""
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-
-
-@dataclass(frozen=True, slots=True)
-class _RefreshRequest:
-    """One lookup's way through the coordination.
-
-    Attributes:
-        key: The key of the lease.
-        credential: The digest of the refresh or grant token.
-        record: The token as it was found.
-        lookup: Finds it again.
-        early: Whether its access token is still valid.
-        started: When it began, by the monotonic clock, in seconds.
-    """
-
-    key: str
-    credential: str
-    record: TokenRecord | None
-    lookup: Lookup
-    early: bool
-    started: float
+_jitter: Final = SystemRandom()
 
 
 class RefreshCoordinator:
@@ -85,15 +53,15 @@ class RefreshCoordinator:
 
     Args:
         policy: The settings.
-        leases: Where leases are kept.
+        leases: Storage of the leases.
         clock: The host's clock.
-        digest: Digests the tokens that Zoho is asked with.
+        digest: Digests the tokens that are sent to Zoho.
     """
 
     def __init__(
         self, policy: RefreshPolicy, leases: Leases, clock: Clock = time, digest: Digest = digest
     ) -> None:
-        """Begin with nothing under way."""
+        """Start without any refresh."""
         self.policy = policy
         self._leases = leases
         self._digest = digest
@@ -101,38 +69,39 @@ class RefreshCoordinator:
         self._single_flight = SingleFlight()
         self._early = round(policy.early * 1000) or MARGIN
 
-    def is_due(self, token: TokenRecord) -> bool:
-        """Tell whether a token has expired or soon will, and can be refreshed."""
+    def is_due(self, token: TokenRecord | None, wanted: TokenRecord | None = None) -> bool:
+        """Return whether Zoho has to be asked for an access token now or soon.
+
+        Args:
+            token: The stored token, ``None`` if there is none.
+            wanted: The token of the lookup, which can log in if none is stored.
+        """
+        if token is None:
+            return wanted is not None and bool(wanted.grant_token or wanted.refresh_token)
         if token.refresh_token is None:
             return False
         if token.access_token is None:
             return True
-        return token.expiry is not None and token.expiry - self._now() < self._early
+        if token.expiry is None:
+            return False
+        return token.expiry - int(self._clock.time() * 1000) < self._early
 
-    def serve(self, token: TokenRecord, lookup: Lookup) -> LookupResult:
-        """Hand out a token that is due: to be refreshed by the caller, or refreshed by another.
+    def claim_refresh(self, token: TokenRecord, lookup: Lookup) -> LookupResult:
+        """Return a due token: with a claim to refresh it, or refreshed by another worker.
 
         Args:
             token: The stored token.
-            lookup: Finds it again, as the caller would hand it out.
+            lookup: Finds it again, in the form that the caller will return.
 
         Raises:
-            RefreshError: It has expired, and there is nothing to hand out.
+            RefreshError: The token has expired, and there is no valid one to return.
             DatabaseError: The database failed.
         """
-        return self._take(
-            _RefreshRequest(
-                key=digest("id", token.id or ""),
-                credential=credential_digest(token, self._digest),
-                record=token,
-                lookup=lookup,
-                early=self._is_valid(token),
-                started=self._clock.monotonic(),
-            )
-        )
+        credential = credential_digest(token, self._digest)
+        return self._claim(digest("id", token.id or ""), credential, token, lookup)
 
-    def log_in(self, wanted: TokenRecord, lookup: Lookup) -> LookupResult:
-        """Hand out a login that is not stored: to be made by the caller, or made by another.
+    def claim_login(self, wanted: TokenRecord, lookup: Lookup) -> LookupResult:
+        """Return a login that is not stored yet: with a claim to log in, or made by another worker.
 
         Args:
             wanted: A token with a grant token or a refresh token.
@@ -143,81 +112,78 @@ class RefreshCoordinator:
             DatabaseError: The database failed.
         """
         credential = credential_digest(wanted, self._digest)
-        now = self._clock.monotonic()
-        return self._take(
-            _RefreshRequest(credential, credential, None, lookup, early=False, started=now)
-        )
+        return self._claim(credential, credential, None, lookup)
 
-    def succeeded(self, claim: RefreshClaim) -> None:
-        """Take note that the new token is stored and the lease settled."""
+    def settle_claim(self, claim: RefreshClaim) -> None:
+        """Record that the new token is stored and the lease settled."""
         if not claim.settled:
-            claim.settled = True
-            claim.inflight.finish()
-            self._tell("refreshed", claim)
+            self._end_claim(claim)
+            self._report("refreshed", claim)
 
-    def came_late(self, claim: RefreshClaim) -> None:
-        """Take note that a newer token was stored before this claim's was."""
-        claim.settled = True
-        claim.inflight.finish()
-        self._tell("late", claim)
+    def settle_late_claim(self, claim: RefreshClaim) -> None:
+        """Record that a newer token was stored before this claim's was."""
+        self._end_claim(claim)
+        self._report("late", claim)
 
-    def failed(self, claim: RefreshClaim, failure: Failure) -> None:
-        """Release the lease and tell those who wait why."""
+    def fail_claim(self, claim: RefreshClaim, failure: Failure) -> None:
+        """Release the lease; threads and processes that wait get the reason."""
         if claim.settled:
             return
-        claim.settled = True
         try:
-            self._write(
+            self._change_lease(
                 claim.key,
-                lambda lease, now: protocol.fail(
+                lambda lease, now: fail_lease(
                     lease, now, owner=claim.owner, failure=failure, policy=self.policy
                 ),
             )
         except TokenStoreError as error:  # the lease ends by itself
-            log.warning("a failed refresh could not be noted: %s", error)
-        claim.inflight.finish(_failed(failure.reason))
-        self._tell("failed", claim, failure.reason)
+            log.warning("a failed refresh could not be recorded: %s", error)
+        self._end_claim(claim, failure_error(failure.reason))
+        self._report("failed", claim, failure.reason)
 
-    def _take(self, turn: _RefreshRequest) -> LookupResult:
-        deadline = turn.started + self.policy.wait
-        inflight, mine = self._join(turn)
+    def _claim(
+        self, key: str, credential: str, record: TokenRecord | None, lookup: Lookup
+    ) -> LookupResult:
+        started = self._clock.monotonic()
+        early = record is not None and self._is_valid(record)
+        deadline = started + self.policy.wait
+        request = RefreshRequest(key, credential, record, lookup, early, started, deadline)
+        inflight, mine = self._join(request)
         while not mine:
-            if turn.early:
-                return LookupResult(turn.record)
-            if served := self._finished(turn, inflight, deadline):
+            if early:
+                return LookupResult(record)
+            if served := self._wait_for_thread(request, inflight):
                 return served
-            inflight, mine = self._join(turn)
+            inflight, mine = self._join(request)
         if inflight.claim is not None:  # the same thread asks again before it has refreshed
-            return LookupResult(turn.lookup(), cast("RefreshClaim", inflight.claim))
-        return self._lead(turn, inflight, deadline)
+            return LookupResult(lookup(), inflight.claim)
+        return self._lead(request, inflight)
 
-    def _join(self, turn: _RefreshRequest) -> tuple[InflightRefresh, bool]:
-        return self._single_flight.join(turn.key, self.policy.lease + self.policy.wait)
+    def _join(self, request: RefreshRequest) -> tuple[InflightRefresh, bool]:
+        return self._single_flight.join(request.key, self.policy.lease + self.policy.wait)
 
-    def _finished(
-        self, turn: _RefreshRequest, inflight: InflightRefresh, deadline: float
+    def _wait_for_thread(
+        self, request: RefreshRequest, inflight: InflightRefresh
     ) -> LookupResult | None:
         """Wait for another thread; return what it has stored, raise why it has failed."""
-        inflight.wait(deadline - self._clock.monotonic())
+        inflight.wait(request.deadline - self._clock.monotonic())
         if inflight.failure is not None:
             raise copy(inflight.failure) from inflight.failure
-        if served := self._served_by_others(turn):
+        if served := self._refreshed_by_other(request):
             return served
-        self._check_patience(deadline)
+        self._check_deadline(request)
         return None
 
-    def _lead(
-        self, turn: _RefreshRequest, inflight: InflightRefresh, deadline: float
-    ) -> LookupResult:
-        """Go ahead for the threads of this process."""
+    def _lead(self, request: RefreshRequest, inflight: InflightRefresh) -> LookupResult:
+        """Negotiate on behalf of all threads of this process."""
         try:
-            served = self._negotiate(turn, inflight, deadline)
+            served = self._negotiate(request, inflight)
         except DatabaseError as error:
             inflight.finish(error)
-            if not turn.early:
+            if not request.early:
                 raise
             log.warning("no early refresh: %s", error)
-            return LookupResult(turn.record)
+            return LookupResult(request.record)
         except TokenStoreError as error:
             inflight.finish(error)
             raise
@@ -228,114 +194,101 @@ class RefreshCoordinator:
             inflight.finish()
         return served
 
-    def _negotiate(
-        self, turn: _RefreshRequest, inflight: InflightRefresh, deadline: float
-    ) -> LookupResult:
+    def _negotiate(self, request: RefreshRequest, inflight: InflightRefresh) -> LookupResult:
         """Agree with the other processes, by the lease in the database."""
-        bid = Bid(uuid4().hex, turn.credential, turn.early)
-        watched: Lease | None = None
+        bid = Bid(uuid4().hex, request.credential, request.early)
+        seen: Lease | None = None
         pause = POLL[0]
         while True:
-            lease, now = self._leases.read_lease(turn.key)
-            if watched and (served := self._ended(turn, watched, lease)):
+            lease, now = self._leases.read_lease(request.key)
+            if seen and (served := self._outcome_of_other(request, seen, lease)):
                 return served
             if lease.owner == bid.owner and lease.is_held(now):  # the answer to the write was lost
-                return self._claimed(turn, inflight, bid.owner)
-            decision = protocol.claim(lease, now, bid, self.policy)
+                return self._hold(request, inflight, lease)
+            decision = claim_lease(lease, now, bid, self.policy)
             if isinstance(decision, Granted):
-                if self._leases.write_lease(turn.key, decision.lease):
-                    return self._claimed(turn, inflight, bid.owner)
+                if self._leases.write_lease(request.key, decision.lease):
+                    return self._hold(request, inflight, decision.lease)
                 continue
+            if request.early:
+                return LookupResult(request.record)
             if isinstance(decision, Refused):
-                return self._refused(turn, decision)
-            if turn.early:
-                return LookupResult(turn.record)
-            self._check_patience(deadline)
-            watched = lease
-            self._clock.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter, no secret
+                self._report_refusal(request, decision)
+                raise refusal_error(decision)
+            self._check_deadline(request)
+            seen = lease
+            self._clock.sleep(_jitter.uniform(pause / 2, pause))
             pause = min(pause * 1.5, POLL[1])
 
-    def _ended(self, turn: _RefreshRequest, watched: Lease, lease: Lease) -> LookupResult | None:
-        """Return what the worker that was waited for has stored; raise why it has failed."""
-        if lease.version == watched.version:
+    def _outcome_of_other(
+        self, request: RefreshRequest, seen: Lease, lease: Lease
+    ) -> LookupResult | None:
+        """Return what the awaited worker has stored; raise why it has failed."""
+        if lease.version == seen.version:
             return None
-        if served := self._served_by_others(turn):
+        if served := self._refreshed_by_other(request):
             return served
-        if lease.owner == watched.owner and lease.failure and not lease.until:
-            raise _failed(lease.failure)
+        if lease.owner == seen.owner and lease.failure and not lease.until:
+            raise failure_error(lease.failure)
         return None
 
-    def _claimed(
-        self, turn: _RefreshRequest, inflight: InflightRefresh, owner: str
+    def _hold(
+        self, request: RefreshRequest, inflight: InflightRefresh, lease: Lease
     ) -> LookupResult:
-        """Look again, now that nobody else refreshes: somebody may have, a moment ago."""
-        record = turn.lookup()
-        if record is not None and self._is_newer(record, turn):
-            self._write(turn.key, lambda lease, _: protocol.withdraw(lease, owner))
+        """Look again, now that no other worker refreshes: one may have, a moment ago."""
+        record = request.lookup()
+        if record is not None and self._is_newer(record, request):
+            owner = lease.owner or ""
+            self._change_lease(request.key, lambda lease, _: withdraw_lease(lease, owner))
             return LookupResult(record)
-        claim = RefreshClaim(turn.key, owner, inflight, record, turn.early, self._clock.monotonic())
-        inflight.until = self._clock.monotonic() + self.policy.lease
-        inflight.claim = claim
-        return LookupResult(record, claim)
+        now = self._clock.monotonic()
+        inflight.claim = RefreshClaim(request.key, lease, inflight, record, request.early, now)
+        inflight.until = now + self.policy.lease
+        return LookupResult(record, inflight.claim)
 
-    def _served_by_others(self, turn: _RefreshRequest) -> LookupResult | None:
-        """Return what another worker has stored meanwhile."""
-        record = turn.lookup()
-        if record is None or not self._is_newer(record, turn):
+    def _refreshed_by_other(self, request: RefreshRequest) -> LookupResult | None:
+        record = request.lookup()
+        if record is None or not self._is_newer(record, request):
             return None
-        self._tell_waited(turn, record)
+        seconds = self._clock.monotonic() - request.started
+        report_event(self.policy.on_event, RefreshEvent("waited", record.id, seconds))
         return LookupResult(record)
 
-    def _is_newer(self, record: TokenRecord, turn: _RefreshRequest) -> bool:
-        if not turn.early:
+    def _is_newer(self, record: TokenRecord, request: RefreshRequest) -> bool:
+        if not request.early:
             return self._is_valid(record)
-        return turn.record is not None and record.expiry != turn.record.expiry
+        return request.record is not None and record.expiry != request.record.expiry
 
     def _is_valid(self, token: TokenRecord) -> bool:
         if token.access_token is None:
             return False
-        return token.expiry is None or token.expiry - self._now() >= MARGIN
+        return token.expiry is None or token.expiry - int(self._clock.time() * 1000) >= MARGIN
 
-    def _refused(self, turn: _RefreshRequest, refused: Refused) -> LookupResult:
-        if turn.early:
-            return LookupResult(turn.record)
-        token_id = turn.record.id if turn.record else None
-        waited = self._clock.monotonic() - turn.started
-        emit(
-            self.policy.on_event,
-            RefreshEvent("refused", token_id, waited, reason=refused.failure or "throttled"),
-        )
-        if refused.failure:
-            raise LoginRequiredError(
-                f"Zoho has refused the stored login ({refused.failure}): log this user in again, "
-                "with a new grant token, or save a new refresh token",
-                refused.failure,
-            )
-        seconds = refused.milliseconds / 1000
-        raise RefreshThrottledError(
-            f"the access token has expired and was refreshed as often as Zoho allows: "
-            f"try again in {seconds:.0f} seconds",
-            seconds,
-        )
+    def _report_refusal(self, request: RefreshRequest, refused: Refused) -> None:
+        token_id = request.record.id if request.record else None
+        waited = self._clock.monotonic() - request.started
+        reason = refused.failure or THROTTLED
+        report_event(self.policy.on_event, RefreshEvent("refused", token_id, waited, reason=reason))
 
-    def _check_patience(self, deadline: float) -> None:
-        if self._clock.monotonic() > deadline:
+    def _check_deadline(self, request: RefreshRequest) -> None:
+        if self._clock.monotonic() > request.deadline:
             raise RefreshTimeoutError(
                 f"another worker has been refreshing this token for {self.policy.wait:.0f} "
-                "seconds: try again"
+                "seconds: retry later"
             )
 
-    def _write(self, key: str, change: Callable[[Lease, int], Lease | None]) -> None:
+    def _change_lease(self, key: str, change: Callable[[Lease, int], Lease | None]) -> None:
         """Change a lease, unless it has become another's."""
         while True:
             changed = change(*self._leases.read_lease(key))
             if changed is None or self._leases.write_lease(key, changed):
                 return
 
-    def _now(self) -> int:
-        return int(self._clock.time() * 1000)
+    def _end_claim(self, claim: RefreshClaim, failure: TokenStoreError | None = None) -> None:
+        claim.settled = True
+        claim.inflight.finish(failure)
 
-    def _tell(
+    def _report(
         self,
         kind: Literal["refreshed", "failed", "late"],
         claim: RefreshClaim,
@@ -343,16 +296,5 @@ class RefreshCoordinator:
     ) -> None:
         seconds = self._clock.monotonic() - claim.started
         token_id = claim.record.id if claim.record else None
-        emit(self.policy.on_event, RefreshEvent(kind, token_id, seconds, claim.early, reason))
-
-    def _tell_waited(self, turn: _RefreshRequest, record: TokenRecord) -> None:
-        seconds = self._clock.monotonic() - turn.started
-        emit(self.policy.on_event, RefreshEvent("waited", record.id, seconds))
-
-
-def _failed(reason: str) -> TokenStoreError:
-    if reason in protocol.PERMANENT:
-        return LoginRequiredError(
-            f"Zoho has refused the login ({reason}): log this user in again", reason
-        )
-    return RefreshFailedError(f"the refresh that this call waited for failed: {reason}", reason)
+        event = RefreshEvent(kind, token_id, seconds, claim.early, reason)
+        report_event(self.policy.on_event, event)

@@ -1,37 +1,17 @@
-"""What happens to refreshes and first logins, for logs and metrics."""
+"""The log of refreshes and first logins, and the application's hook."""
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-__all__ = ["RefreshEvent", "emit", "log"]
+from zoho_tokenstore.policy import RefreshEvent
+
+__all__ = ["log", "report_event"]
 
 log: Final = logging.getLogger("zoho_tokenstore.refresh")
 
 
-@dataclass(frozen=True, slots=True)
-class RefreshEvent:
-    """Something that happened to a refresh or a first login, for logs and metrics.
-
-    Attributes:
-        kind: ``"refreshed"`` by this worker; ``"failed"`` in this worker; ``"waited"`` for another
-            worker's; ``"late"`` when it came after its lease had ended and a newer token had been
-            stored; ``"refused"`` when none may be made now.
-        token_id: The id of the stored token, ``None`` at a first login.
-        seconds: How long it took, or how long this worker has waited.
-        early: Whether the token was still valid.
-        reason: Why it failed or was refused; Zoho's error code where it has sent one.
-    """
-
-    kind: Literal["refreshed", "failed", "waited", "late", "refused"]
-    token_id: str | None
-    seconds: float
-    early: bool = False
-    reason: str | None = None
-
-
-def emit(hook: Callable[[RefreshEvent], None] | None, event: RefreshEvent) -> None:
+def report_event(hook: Callable[[RefreshEvent], None] | None, event: RefreshEvent) -> None:
     """Log an event and pass it to the application's hook, whose errors are logged as well."""
     level = logging.WARNING if event.kind in ("failed", "refused") else logging.INFO
     log.log(level, "%s", _sentence(event))

@@ -1,33 +1,49 @@
-"""Refreshes under way in this process: threads wait for each other here, not on the database."""
+"""Refreshes under way in this process: what they may do, and how other threads wait for them."""
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
 
 from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.refresh.lease import Lease
+from zoho_tokenstore.tokens.digests import Digest, digest
+from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["InflightRefresh", "SingleFlight"]
+__all__ = [
+    "InflightRefresh",
+    "Lookup",
+    "LookupResult",
+    "RefreshClaim",
+    "RefreshRequest",
+    "SingleFlight",
+    "credential_digest",
+]
+
+Lookup: TypeAlias = Callable[[], TokenRecord | None]
+"""Finds a token again, in the form that the caller of the coordinator will return."""
 
 
 @dataclass(eq=False, slots=True)
 class InflightRefresh:
-    """One thread's turn at a token, or its wait for another process's.
+    """One thread's refresh of a token, or its wait for another process's.
 
     Attributes:
-        until: When it is over whatever happens, by the monotonic clock, in seconds.
-        thread: The thread whose turn it is.
-        claim: What that thread has claimed, once it has.
+        until: When it ends by itself, by the monotonic clock, in seconds.
+        thread: The thread that refreshes.
+        claim: The claim of that thread, once it has one.
         failure: Why it failed.
     """
 
     until: float
     thread: int = field(default_factory=threading.get_ident)
-    claim: object = None
+    claim: "RefreshClaim | None" = None
     failure: TokenStoreError | None = None
     _finished: threading.Event = field(default_factory=threading.Event)
 
     def finish(self, failure: TokenStoreError | None = None) -> None:
-        """End it, and wake up who waits."""
+        """End it, and wake up the threads that wait."""
         self.failure = failure
         self._finished.set()
 
@@ -37,16 +53,96 @@ class InflightRefresh:
 
     @property
     def is_over(self) -> bool:
-        """Whether it has ended, or should have."""
+        """Return whether it has ended, or should have."""
         return self._finished.is_set() or time.monotonic() > self.until
+
+
+@dataclass(eq=False, slots=True)
+class RefreshClaim:
+    """The right, and the duty, to refresh a token or to log in.
+
+    Attributes:
+        key: The key of the lease.
+        lease: The lease as this claim has written it.
+        inflight: The refresh that the other threads of this process wait for.
+        record: The token as it was; ``None`` at a first login.
+        early: Whether its access token is still valid.
+        started: When it began, by the monotonic clock, in seconds.
+        settled: Whether its end is known.
+    """
+
+    key: str
+    lease: Lease
+    inflight: InflightRefresh
+    record: TokenRecord | None
+    early: bool
+    started: float
+    settled: bool = False
+
+    @property
+    def owner(self) -> str:
+        """Return the claim's name in the lease."""
+        return self.lease.owner or ""
+
+    @property
+    def is_login(self) -> bool:
+        """Return whether the claim is for a first login."""
+        return self.record is None
+
+    def is_needed_by(self, row: TokenRecord) -> bool:
+        """Return whether a late result must be stored, so that a login is not lost."""
+        return self.is_login and row.refresh_token is None
+
+    def has_changed(self, row: TokenRecord, refreshed: TokenRecord) -> bool:
+        """Return whether another worker has refreshed the row since the claim was made.
+
+        The expiry is no evidence: a worker that was stopped computes it when it continues.
+        """
+        before = None if self.record is None else self.record.access_token
+        return row.access_token not in (None, before, refreshed.access_token)
+
+
+class LookupResult(NamedTuple):
+    """The result of a coordinated lookup.
+
+    Attributes:
+        record: The token, ``None`` if there is none yet.
+        claim: The claim, if the caller is to refresh it or to log in.
+    """
+
+    record: TokenRecord | None
+    claim: RefreshClaim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshRequest:
+    """One lookup that is being coordinated.
+
+    Attributes:
+        key: The key of the lease.
+        credential: The digest of the refresh or grant token.
+        record: The token as it was found.
+        lookup: Finds it again.
+        early: Whether its access token is still valid.
+        started: When it began, by the monotonic clock, in seconds.
+        deadline: When it gives up waiting, by the same clock.
+    """
+
+    key: str
+    credential: str
+    record: TokenRecord | None
+    lookup: Lookup
+    early: bool
+    started: float
+    deadline: float
 
 
 class SingleFlight:
     """The refreshes under way in one store, by the key of their lease."""
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._single_flight: dict[str, InflightRefresh] = {}
+        """Start without any."""
+        self._inflight: dict[str, InflightRefresh] = {}
         self._lock = threading.Lock()
 
     def join(self, key: str, seconds: float) -> tuple[InflightRefresh, bool]:
@@ -57,9 +153,16 @@ class SingleFlight:
             seconds: How long a new one may take.
         """
         with self._lock:
-            inflight = self._single_flight.get(key)
+            inflight = self._inflight.get(key)
             if inflight is not None and not inflight.is_over:
                 return inflight, inflight.thread == threading.get_ident()
-            self._single_flight = {k: v for k, v in self._single_flight.items() if not v.is_over}
-            inflight = self._single_flight[key] = InflightRefresh(time.monotonic() + seconds)
+            self._inflight = {k: v for k, v in self._inflight.items() if not v.is_over}
+            inflight = self._inflight[key] = InflightRefresh(time.monotonic() + seconds)
             return inflight, True
+
+
+def credential_digest(token: TokenRecord, digest: Digest = digest) -> str:
+    """Return the digest of the token that the SDK will send to Zoho for an access token."""
+    if token.refresh_token is not None:
+        return digest("refresh", token.refresh_token)
+    return digest("grant", token.grant_token or "")

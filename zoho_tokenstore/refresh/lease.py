@@ -1,30 +1,40 @@
-"""The refresh lease: who may refresh a token now, worked out without a database.
+"""The refresh lease: which worker may refresh a token now, computed without a database.
 
-A worker reads the lease, works out the next one with a function of this module, and writes it if
-nobody has written meanwhile: compare and set, by ``version``. All times are the database's, in
+A worker reads the lease, computes the next one with a function of this module, and writes it if
+no other worker has written since: compare and set, by ``version``. All times are the database's, in
 epoch milliseconds, so that the workers' clocks do not matter.
 """
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
+from zoho_tokenstore.errors import (
+    LoginRequiredError,
+    RefreshError,
+    RefreshFailedError,
+    RefreshThrottledError,
+)
 from zoho_tokenstore.policy import RefreshPolicy
 
 __all__ = [
     "PERMANENT",
     "THROTTLED",
     "Bid",
+    "Clock",
     "Failure",
     "Granted",
     "Held",
     "Lease",
+    "Leases",
     "Refused",
-    "claim",
-    "fail",
+    "claim_lease",
+    "fail_lease",
+    "failure_error",
     "is_late",
-    "logged_in",
-    "settle",
-    "withdraw",
+    "lease_after_login",
+    "refusal_error",
+    "settle_lease",
+    "withdraw_lease",
 ]
 
 PERMANENT: Final = frozenset({"invalid_code", "invalid_client", "invalid_client_secret"})
@@ -42,11 +52,11 @@ THROTTLED: Final = "throttled"
 
 
 class Lease(NamedTuple):
-    """Who refreshes, or did last, and how that ended.
+    """The worker that refreshes, or did last, and how that ended.
 
     Attributes:
         version: Counts the changes; 0 when nothing is stored yet.
-        owner: The latest claim, a random name. It stays after the end, to tell whose end it was.
+        owner: The latest claim, a random name. It stays after the end, to identify its claim.
         until: When the claim ends by itself; 0 when it has been settled.
         credential: The digest of the refresh or grant token that the claim was about.
         starts: When refreshes with this credential began, within the budget's window.
@@ -63,13 +73,36 @@ class Lease(NamedTuple):
     retry_at: int = 0
 
     def is_held(self, now: int) -> bool:
-        """Tell whether somebody is refreshing."""
+        """Return whether a worker is refreshing."""
         return now < self.until
+
+
+class Leases(Protocol):
+    """Storage of leases."""
+
+    def read_lease(self, key: str) -> tuple[Lease, int]:
+        """Return the lease and the time in epoch milliseconds."""
+
+    def write_lease(self, key: str, lease: Lease) -> bool:
+        """Store the successor of what was read; ``False`` if another worker was faster."""
+
+
+class Clock(Protocol):
+    """The clock of this host, which the tests replace."""
+
+    def time(self) -> float:
+        """Return the seconds since the epoch."""
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """Who wants to refresh.
+    """A worker's request for the lease.
 
     Attributes:
         owner: A name that no other claim has.
@@ -84,7 +117,7 @@ class Bid:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The claim can be made: write this lease; whoever succeeds refreshes."""
+    """The claim can be made: the worker that writes this lease refreshes."""
 
     lease: Lease
 
@@ -96,11 +129,11 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Nobody may refresh now.
+    """No worker may refresh now.
 
     Attributes:
         failure: Zoho's error, if a new login is needed.
-        milliseconds: Else how long to wait.
+        milliseconds: Otherwise the time to wait.
     """
 
     failure: str | None = None
@@ -120,13 +153,15 @@ class Failure:
     answered: bool = True
 
 
-def claim(lease: Lease, now: int, bid: Bid, policy: RefreshPolicy) -> Granted | Held | Refused:
+def claim_lease(
+    lease: Lease, now: int, bid: Bid, policy: RefreshPolicy
+) -> Granted | Held | Refused:
     """Decide whether a worker may refresh.
 
     Args:
         lease: As it was read.
         now: The database's time.
-        bid: Who wants to refresh what.
+        bid: The worker's request.
         policy: The settings.
     """
     if lease.is_held(now):
@@ -149,37 +184,37 @@ def claim(lease: Lease, now: int, bid: Bid, policy: RefreshPolicy) -> Granted | 
     return Granted(Lease(lease.version + 1, bid.owner, until, bid.credential, (*starts, now)))
 
 
-def settle(lease: Lease, owner: str) -> Lease | None:
-    """Return the lease after a success, ``None`` if it is not this owner's any more."""
+def settle_lease(lease: Lease, owner: str) -> Lease | None:
+    """Return the lease after a success, ``None`` if it is another owner's now."""
     if lease.owner != owner:
         return None
     return lease._replace(version=lease.version + 1, until=0, failure=None)
 
 
-def logged_in(lease: Lease, now: int, *, owner: str, credential: str) -> Lease:
-    """Return the lease of a token that has just been logged in with, which was no refresh yet."""
+def lease_after_login(lease: Lease, now: int, *, owner: str, credential: str) -> Lease:
+    """Return the lease of a token right after its login, which counts against the budget."""
     return Lease(lease.version + 1, owner, 0, credential, (now,))
 
 
 def is_late(lease: Lease, owner: str) -> bool:
-    """Tell whether another has claimed the lease since; a login's is gone once it has been made."""
+    """Return whether another worker has claimed the lease; a login deletes its lease."""
     return lease.owner not in (None, owner)
 
 
-def withdraw(lease: Lease, owner: str) -> Lease | None:
-    """Return the lease of somebody who found nothing to refresh, ``None`` if it is not theirs."""
+def withdraw_lease(lease: Lease, owner: str) -> Lease | None:
+    """Return the lease of a worker with nothing to refresh, ``None`` if it is another owner's."""
     if lease.owner != owner:
         return None
     return lease._replace(version=lease.version + 1, until=0, starts=lease.starts[:-1])
 
 
-def fail(
+def fail_lease(
     lease: Lease, now: int, *, owner: str, failure: Failure, policy: RefreshPolicy
 ) -> Lease | None:
-    """Return the lease after a failure, ``None`` if it is not this owner's any more."""
+    """Return the lease after a failure, ``None`` if it is another owner's now."""
     if lease.owner != owner:
         return None
-    # What Zoho has not issued does not count against the budget; without an answer nobody knows.
+    # A refused request does not count against the budget; a request without an answer does.
     starts = lease.starts[:-1] if failure.answered else lease.starts
     pause = policy.cooldown if failure.reason == THROTTLED else PAUSE
     return lease._replace(
@@ -189,6 +224,31 @@ def fail(
         failure=failure.reason[:FAILURE_LENGTH],
         retry_at=now + _milliseconds(pause),
     )
+
+
+def refusal_error(refused: Refused) -> RefreshError:
+    """Return the error of a refresh that may not be made now."""
+    if refused.failure:
+        return LoginRequiredError(
+            f"Zoho has refused the stored login ({refused.failure}): log this user in again "
+            "with a new grant token, or save a new refresh token",
+            refused.failure,
+        )
+    seconds = refused.milliseconds / 1000
+    return RefreshThrottledError(
+        "the access token has expired and Zoho's refresh limit is reached; "
+        f"retry in {seconds:.0f} seconds",
+        seconds,
+    )
+
+
+def failure_error(reason: str) -> RefreshError:
+    """Return the error of a worker that has waited for a refresh that failed."""
+    if reason in PERMANENT:
+        return LoginRequiredError(
+            f"Zoho has refused the login ({reason}): log this user in again", reason
+        )
+    return RefreshFailedError(f"the refresh that this call waited for failed: {reason}", reason)
 
 
 def _milliseconds(seconds: float) -> int:

@@ -1,9 +1,14 @@
-"""What the store needs to know of an SDK: its tokens, its errors, and the words it has for them."""
+"""The differences between the SDKs: their token and user classes, exceptions and messages."""
 
 from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from importlib import import_module
+from itertools import repeat
+from operator import attrgetter, call
+from types import ModuleType
+from typing import Any, Final, Literal, TypeAlias
 
 from zoho_tokenstore.errors import (
     InvalidTokenError,
@@ -13,10 +18,49 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.tokens.record import FIELDS, TokenRecord, check_text
 
-__all__ = ["SDKBinding", "accessors", "in_order", "messages"]
+__all__ = ["SDKBinding", "SDKClass", "SDKToken", "SDKUser", "bind"]
 
-Getters = tuple[Callable[[Any], object], ...]
-Setters = Mapping[str, Callable[[Any, Any], None]]
+SDKToken: TypeAlias = Any
+"""An SDK's ``OAuthToken``: the SDKs are published without types."""
+
+SDKUser: TypeAlias = Any
+"""An SDK's ``UserSignature``."""
+
+SDKClass: TypeAlias = Any
+"""A class of an SDK."""
+
+Getters: TypeAlias = Sequence[Callable[[SDKToken], object]]
+Setters: TypeAlias = Mapping[str, Callable[[SDKToken, Any], None]]
+AcceptAnswer: TypeAlias = Callable[[SDKToken, Sequence[Any], Any], None]
+
+FIELD_NAMES: Final[Mapping[str, str]] = {
+    "id": "id",
+    "client_id": "client_id",
+    "client_secret": "client_secret",
+    "refresh_token": "refresh_token",
+    "access_token": "access_token",
+    "grant_token": "grant_token",
+    "expiry": "expires_in",
+    "redirect_url": "redirect_url",
+}
+"""Our names of the fields that every SDK's token has, and the SDKs'."""
+
+USER: Final = FIELDS.index("user_name")
+
+SIGNATURE: Final = "user_signature"
+"""The field of contract C's tokens that holds a ``UserSignature`` instead of a name."""
+
+OPERATIONS: Final[Mapping[str, str]] = {
+    "find_token": "GET_TOKEN_DB_ERROR",
+    "find_token_by_id": "GET_TOKEN_DB_ERROR",
+    "get_token": "GET_TOKEN_DB_ERROR",
+    "get_token_by_id": "GET_TOKEN_DB_ERROR",
+    "save_token": "SAVE_TOKEN_DB_ERROR",
+    "delete_token": "DELETE_TOKEN_DB_ERROR",
+    "get_tokens": "GET_TOKENS_DB_ERROR",
+    "delete_tokens": "DELETE_TOKENS_DB_ERROR",
+}
+"""The methods of a store, and the names of their messages in the SDK's ``Constants``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,40 +71,50 @@ class SDKBinding:
 
     Attributes:
         contract: Its letter, as in ``docs/explanation/sdk-contracts.md``.
+        accept_answer: Takes the token, the arguments of the SDK's method and Zoho's answer; sets
+            the token's fields, and saves it if this SDK saves within a refresh.
+        new_token: Makes an empty token through the SDK's constructor.
         token_type: The SDK's ``OAuthToken``.
-        coordinated_type: Our subclass of it, which tells how its refresh ends.
         store_type: The SDK's ``TokenStore``.
         user_type: The SDK's ``UserSignature``.
         error_type: The SDK's ``SDKException``.
-        new_token: Make a token that holds nothing, through the SDK's constructor.
+        initializer: The SDK's ``Initializer``.
+        constants: The SDK's ``Constants``.
+        requests: The module ``requests``, which every SDK imports.
         getters: How each field of a token is read, in the order of the record.
         setters: How each field of a token is set.
-        user_name: How the name is read from the SDK's ``UserSignature``.
-        error_code: The SDK's code for errors of a store.
+        get_user_name: How the name is read from the SDK's ``UserSignature``.
+        holds_signature: Whether tokens hold a ``UserSignature`` instead of a name.
         messages: The SDK's own message for each method of a store.
         unknown_id: The SDK's own message for an id that is not stored, if it has one.
-        made_ids_begin_with: What the ids begin with that the SDK makes when it logs in, of parts
-            that two users may share; ``None`` if it makes none.
-        keeps_own_copy: A token that has been logged in with is refreshed without asking the store.
+        user_agent: The user agent of the SDK's login requests, ``None`` for that of ``requests``
+            (2-0 6.0.0 to 8-0 7.0.0 send this one).
+        made_ids_begin_with: Prefix of the ids that the SDK makes when it logs in, from parts that
+            two users may share; ``None`` if it makes none.
+        keeps_own_copy: Whether a token that has logged in is refreshed without asking the store.
     """
 
     contract: Literal["A", "B", "C"]
-    token_type: type
-    coordinated_type: type
+    accept_answer: AcceptAnswer
+    new_token: Callable[[], SDKToken]
+    token_type: SDKClass
     store_type: ABCMeta
-    user_type: type
-    error_type: Callable[..., Exception]
-    new_token: Callable[[], Any]
+    user_type: SDKClass
+    error_type: SDKClass
+    initializer: SDKClass
+    constants: SDKClass
+    requests: ModuleType
     getters: Getters
     setters: Setters
-    user_name: Callable[[Any], object]
-    error_code: str
+    get_user_name: Callable[[SDKUser], object]
+    holds_signature: bool
     messages: Mapping[str, str]
-    unknown_id: str | None = None
+    unknown_id: str | None
+    user_agent: str | None = "Mozilla/5.0"
     made_ids_begin_with: str | None = None
     keeps_own_copy: bool = False
 
-    def register(self, store: type) -> None:
+    def register_store(self, store: type) -> None:
         """Make instances of ``store`` pass the SDK's ``isinstance(store, TokenStore)``.
 
         It becomes a virtual subclass: nothing of the SDK's class is inherited.
@@ -68,112 +122,174 @@ class SDKBinding:
         self.store_type.register(store)
 
     def is_token(self, thing: object) -> bool:
-        """Tell whether this is a token of the SDK."""
+        """Return whether this is a token of the SDK."""
         return isinstance(thing, self.token_type)
 
-    def read(self, token: object) -> TokenRecord:
-        """Return what the SDK's token holds.
+    def read_token(self, token: SDKToken) -> TokenRecord:
+        """Return the fields of the SDK's token.
 
         Raises:
             TokenTypeError: It is not a token of the SDK.
             InvalidTokenError: One of its fields cannot be stored.
         """
         if not isinstance(token, self.token_type):
-            raise TokenTypeError(f"expected an {_name(self.token_type)}, got {_name(type(token))}")
+            raise TokenTypeError(
+                f"expected an {_class_name(self.token_type)}, got {_class_name(type(token))}"
+            )
         try:
-            return TokenRecord.checked([get(token) for get in self.getters])
+            values = list(map(call, self.getters, repeat(token)))
+            if self.holds_signature and values[USER] is not None:
+                values[USER] = self.get_user_name(values[USER])
+            return TokenRecord.checked(values)
         except AttributeError as error:
             problem = InvalidTokenError(
                 f"the OAuthToken was made without its constructor: it has no {error.name!r}"
             )
         except InvalidTokenError as error:
             problem = error
-        # Raised anew: whatever shows a traceback's local variables would show the token's fields.
+        values = []  # and raised again: a traceback's local variables would show the fields
         raise problem.with_traceback(None)
 
-    def read_user(self, user: object) -> str | None:
+    def read_user(self, user: SDKUser) -> str | None:
         """Return the name in the SDK's ``UserSignature``.
 
         Raises:
-            TokenTypeError: It is none of the SDK's.
+            TokenTypeError: It is not a ``UserSignature`` of the SDK.
             InvalidTokenError: The name cannot be stored.
         """
         if not isinstance(user, self.user_type):
-            raise TokenTypeError(f"expected a {_name(self.user_type)}, got {_name(type(user))}")
-        name = self.user_name(user)
+            raise TokenTypeError(
+                f"expected a {_class_name(self.user_type)}, got {_class_name(type(user))}"
+            )
+        name = self.get_user_name(user)
         return None if name is None else check_text("user_name", name)
 
-    def fill(self, token: Any, values: Mapping[str, str | int]) -> None:  # noqa: ANN401 - untyped SDK
-        """Set fields of the SDK's token."""
+    def fill_token(self, token: SDKToken, values: Mapping[str, str | int]) -> None:
+        """Set fields of the SDK's token; those that it does not have are left out."""
         for name, value in values.items():
             if name in self.setters:
-                self.setters[name](token, value)
+                # Text, because the SDKs call int() or len() on the expiry.
+                self.setters[name](token, str(value))
 
-    def build(self, record: TokenRecord) -> Any:  # noqa: ANN401 - untyped SDK
-        """Make a token that the SDK can use: without its constructor it would lack fields."""
+    def build_token(self, record: TokenRecord) -> SDKToken:
+        """Return a new token; without its constructor it would lack fields that the SDK needs."""
         token = self.new_token()
-        self.fill(token, record.known())
+        self.fill_token(token, record.known())
         return token
 
-    def error(self, operation: str, cause: TokenStoreError) -> Exception:
+    def sdk_exception(self, operation: str, cause: TokenStoreError) -> Exception:
         """Return an ``SDKException`` with the SDK's code and message, and our error as cause.
 
         Args:
             operation: The method of the store that failed.
-            cause: What happened.
+            cause: Why it failed.
         """
         message = self.messages[operation]
         if operation.endswith("_by_id") and isinstance(cause, (UnknownIdError, TokenTypeError)):
             message = self.unknown_id or message
-        return self.error_type(self.error_code, f"{message}: ", cause=cause)
+        return self._exception(self.constants.TOKEN_STORE, f"{message}: ", cause=cause)
+
+    def refresh_exception(self, cause: Exception) -> Exception:
+        """Return the error that the SDK raises when it could not ask Zoho for a token."""
+        return self._exception(self.constants.SAVE_TOKEN_ERROR, cause=cause)
+
+    def _exception(self, *arguments: str, cause: Exception) -> Exception:
+        exception: Exception = self.error_type(*arguments, cause=cause)
+        return exception
 
 
-def in_order(getters: Mapping[str, Callable[[Any], object]]) -> Getters:
-    """Return the getters in the order of the record; what an SDK does not have is absent."""
-    return tuple(getters.get(name, _absent) for name in FIELDS)
-
-
-def accessors(
-    token_type: type, names: Mapping[str, str]
-) -> tuple[dict[str, Callable[[Any], object]], dict[str, Callable[[Any, Any], None]]]:
-    """Return how fields are read and set through the SDK's ``get_`` and ``set_`` methods.
-
-    They are the class's functions, because ``merge_objects`` of contract C leaves the bound methods
-    of one token on another.
+def bind(
+    package: str,
+    contract: Literal["A", "B", "C"],
+    names: Mapping[str, str],
+    user_name: str,
+    accept_answer: AcceptAnswer,
+) -> SDKBinding:
+    """Import the classes of an SDK and bind them.
 
     Args:
-        token_type: The SDK's ``OAuthToken``.
-        names: Our names of the fields, and the SDK's.
+        package: The package's name.
+        contract: The contract's letter.
+        names: Our names of fields that not every SDK has, and this SDK's.
+        user_name: The SDK's name of the name in a ``UserSignature``.
+        accept_answer: As in :class:`SDKBinding`.
     """
-    getters = {name: getattr(token_type, f"get_{theirs}") for name, theirs in names.items()}
-    setters = {name: getattr(token_type, f"set_{theirs}") for name, theirs in names.items()}
-    # The SDKs call int() or len() on the expiry: only text goes through both.
-    set_expiry = setters["expiry"]
-    return getters, setters | {"expiry": lambda token, expiry: set_expiry(token, str(expiry))}
+    authenticator = f"{package}.src.com.zoho.api.authenticator"
+    api = f"{package}.src.com.zoho.crm.api"
+    token_type = import_module(f"{authenticator}.oauth_token").OAuthToken
+    user_type = import_module(f"{api}.user_signature").UserSignature
+    constants = import_module(f"{api}.util.constants").Constants
+    getters, setters = _accessors(token_type, user_type, {**FIELD_NAMES, **names})
+    return SDKBinding(
+        contract=contract,
+        accept_answer=accept_answer,
+        new_token=partial(_new_token, token_type, setters["id"]),
+        token_type=token_type,
+        store_type=import_module(f"{authenticator}.store.token_store").TokenStore,
+        user_type=user_type,
+        error_type=import_module(f"{api}.exception.sdk_exception").SDKException,
+        initializer=import_module(f"{api}.initializer").Initializer,
+        constants=constants,
+        requests=import_module("requests"),  # not at import time of this package
+        getters=getters,
+        setters=setters,
+        get_user_name=_getter(user_type, user_name),
+        holds_signature=names["user_name"] == SIGNATURE,
+        messages={method: getattr(constants, name) for method, name in OPERATIONS.items()},
+        unknown_id=getattr(constants, "GET_TOKEN_BY_ID_DB_ERROR", None),
+    )
 
 
-def messages(constants: type) -> dict[str, str]:
-    """Return the SDK's own message for each method of a store, out of its ``Constants``."""
-    return {
-        method: getattr(constants, f"{name}_DB_ERROR")
-        for method, name in {
-            "find_token": "GET_TOKEN",
-            "find_token_by_id": "GET_TOKEN",
-            "get_token": "GET_TOKEN",
-            "get_token_by_id": "GET_TOKEN",
-            "save_token": "SAVE_TOKEN",
-            "delete_token": "DELETE_TOKEN",
-            "get_tokens": "GET_TOKENS",
-            "delete_tokens": "DELETE_TOKENS",
-        }.items()
-    }
+def _accessors(
+    token_type: SDKClass, user_type: SDKClass, names: Mapping[str, str]
+) -> tuple[Getters, Setters]:
+    getters = {name: _getter(token_type, theirs) for name, theirs in names.items()}
+    setters = {name: _setter(token_type, theirs) for name, theirs in names.items()}
+    if names["user_name"] == SIGNATURE:
+        setters["user_name"] = partial(_set_signature, setters["user_name"], user_type)
+    return tuple(getters.get(name, _absent) for name in FIELDS), setters
 
 
-def _absent(_token: object) -> None:
+def _getter(kind: SDKClass, name: str) -> Callable[[Any], object]:
+    """Return how a field is read: contract A has attributes, the others have methods.
+
+    Methods are the class's functions, because ``merge_objects`` of contract C leaves the bound
+    methods of one token on another.
+    """
+    getter: Callable[[Any], object] = getattr(kind, f"get_{name}", attrgetter(name))
+    return getter
+
+
+def _setter(kind: SDKClass, name: str) -> Callable[[Any, Any], None]:
+    setter: Callable[[Any, Any], None] = getattr(kind, f"set_{name}", partial(_set_attribute, name))
+    return setter
+
+
+def _set_attribute(name: str, token: SDKToken, value: object) -> None:
+    setattr(token, name, value)
+
+
+def _set_signature(
+    set_signature: Callable[[SDKToken, SDKUser], None],
+    user_type: SDKClass,
+    token: SDKToken,
+    name: str,
+) -> None:
+    set_signature(token, user_type(name))
+
+
+def _new_token(token_type: SDKClass, set_id: Callable[[SDKToken, None], None]) -> SDKToken:
+    """Make an empty token; the constructor of contracts B and C insists on one field."""
+    token = token_type(id="")
+    set_id(token, None)
+    return token
+
+
+def _absent(_token: SDKToken) -> None:
     return None
 
 
-def _name(kind: type) -> str:
-    """Name a class, with its package where two SDKs have one of that name."""
+def _class_name(kind: type) -> str:
+    """Name a class, with its package, because two SDKs may have one of that name."""
     package = kind.__module__.split(".")[0]
     return kind.__name__ if package == "builtins" else f"{package}'s {kind.__name__}"

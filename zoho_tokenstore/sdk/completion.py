@@ -1,25 +1,47 @@
-"""What the SDKs of contracts A and B are given for a stored row, so that they do the right thing.
+"""How a stored row completes the SDK's token, so that each SDK continues correctly.
 
-They name the user in the call, refresh what they are given when its expiry has passed, and log in
-with their own token when they are given nothing (seen in zcrmsdk 3.1.0 and zohocrmsdk2-1 3.0.0).
+The SDKs of contracts A and B name the user in the call, refresh the returned token when its expiry
+has passed, and log in with their own token when nothing is returned (seen in zcrmsdk 3.1.0 and
+zohocrmsdk2-1 3.0.0).
 """
 
-from typing import Final
+from typing import Any, Final
 
-from zoho_tokenstore.tokens.matching import completion
-from zoho_tokenstore.tokens.record import MAX_EXPIRY, TokenRecord
+from zoho_tokenstore.tokens.record import FIELDS, MAX_EXPIRY, TokenRecord
 
-__all__ = ["EXPIRED", "answer", "is_new_login", "usable"]
+__all__ = ["EXPIRED", "completed_token", "completion", "is_new_login", "usable_token"]
 
 EXPIRED: Final = 0
 """An expiry in epoch milliseconds that makes the SDK refresh."""
 
 
-def is_new_login(wanted: TokenRecord, row: TokenRecord) -> bool:
-    """Tell whether a token brings a grant token that has not been exchanged yet.
+def completion(token: TokenRecord, row: TokenRecord) -> dict[str, Any]:
+    """Return the fields that the row knows better than the caller's token, with the row's values.
 
-    A user who consents again, say to more scopes or after a revocation, comes with a new grant
-    token. Handing out the stored token would leave it unused until it has expired.
+    Fields that the caller set stay, but the id is the row's, and access token and expiry stay
+    together: a stored pair that expires later, or alone has an expiry, replaces the caller's.
+    """
+    better: dict[str, Any] = {
+        name: known
+        for name, own, known in zip(FIELDS, token, row, strict=True)
+        if own is None and known is not None
+    }
+    if row.id is not None:
+        better["id"] = row.id
+    if token.access_token is not None and row.access_token is not None:
+        better.pop("expiry", None)
+        if row.expiry is not None and row.expiry > (token.expiry or -1):
+            better |= {"access_token": row.access_token, "expiry": row.expiry}
+    elif row.access_token is not None and row.expiry is not None:
+        better["expiry"] = row.expiry
+    return better
+
+
+def is_new_login(wanted: TokenRecord, row: TokenRecord) -> bool:
+    """Return whether a token brings a grant token that has not been exchanged yet.
+
+    A user who consents again, for example to more scopes or after a revocation, comes with a new
+    grant token. Returning the stored token would leave it unused until that has expired.
     """
     return (
         wanted.grant_token is not None
@@ -28,21 +50,21 @@ def is_new_login(wanted: TokenRecord, row: TokenRecord) -> bool:
     )
 
 
-def answer(wanted: TokenRecord, row: TokenRecord) -> TokenRecord | None:
-    """Return what to hand back for a token whose user has this row, ``None`` for a new login.
+def completed_token(wanted: TokenRecord, row: TokenRecord) -> TokenRecord | None:
+    """Return the token for a caller whose user has this row, ``None`` for a new login.
 
-    What the application set stays. A refresh token beside a grant token is none of that: it came
-    from an exchange, and the row's may be of a later one.
+    Fields that the application set stay. A refresh token next to a grant token is not one of them:
+    it came from an exchange, and the row's may come from a later one.
     """
     if is_new_login(wanted, row):
         return None
     if wanted.grant_token is not None:
         wanted = wanted._replace(refresh_token=None)
-    return usable(wanted._replace(**completion(wanted, row)))
+    return usable_token(wanted._replace(**completion(wanted, row)))
 
 
-def usable(token: TokenRecord) -> TokenRecord | None:
-    """Give a token an expiry that the SDK can go by, ``None`` if there is only a login to be made.
+def usable_token(token: TokenRecord) -> TokenRecord | None:
+    """Return the token with an expiry that the SDK can use, ``None`` if it has to log in first.
 
     Without an expiry contract A fails (``int(None)``) and contract B never refreshes.
     """

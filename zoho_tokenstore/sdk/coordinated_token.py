@@ -1,119 +1,162 @@
-"""The SDK's token while it is being refreshed: it tells the store how that ends.
+"""The SDK's token while it is being refreshed: it reports the outcome to the store.
 
-The SDKs refresh the object that the store has returned and report nothing when that fails. So the
-store hands out its own subclass, whose refresh and login are the SDK's, watched: with a timeout for
-the request, which the SDKs do not set, and with an eye on Zoho's answer.
+The SDKs refresh the object that the store has returned, without a time limit, and report nothing
+when that fails. So the store hands out its own subclass of the SDK's ``OAuthToken``, which posts
+the same form with a time limit and leaves Zoho's answer to the SDK's ``parse_response``.
 """
 
-import threading
-from collections.abc import Callable
-from types import FunctionType
-from typing import Any, Final
-
-import requests
-from urllib3.exceptions import NewConnectionError
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final, Protocol, TypeAlias
 
 from zoho_tokenstore.refresh.lease import PERMANENT, THROTTLED, Failure
-from zoho_tokenstore.sdk.watching import ATTRIBUTE, RefreshObserver, watched_by
+from zoho_tokenstore.sdk.binding import SDKBinding, SDKClass, SDKToken
 
-__all__ = ["coordinated"]
+__all__ = ["ATTRIBUTE", "RefreshObserver", "coordinated_type", "observer_of"]
 
-REFRESHES: Final = ("refresh_access_token", "generate_access_token")
-"""The SDK's methods that ask Zoho for a token, by refresh token and by grant token."""
+ATTRIBUTE: Final = "_pending_refresh"
+"""Where a token keeps its observer. ``merge_objects`` of contract C copies attributes whose names
+contain one of its fields' names, ``id`` among them; not this one."""
+
+Form: TypeAlias = Mapping[str, str | None]
+
+SDKResponse: TypeAlias = Any
+"""A response of ``requests``, or ``None``."""
 
 
-def coordinated(token_type: type, module: str) -> type:
-    """Make the subclass of the SDK's token whose refreshes are watched.
+class RefreshObserver(Protocol):
+    """The store's side of a refresh."""
 
-    Args:
-        token_type: The SDK's ``OAuthToken``.
-        module: The module that keeps it under the name ``CoordinatedToken``, so that it pickles.
+    @property
+    def sdk(self) -> SDKBinding:
+        """Return the SDK's binding."""
+
+    @property
+    def http_timeout(self) -> float:
+        """Return the seconds that Zoho may take."""
+
+    def begin_request(self, token: SDKToken) -> bool:
+        """Claim the refresh; ``False`` if the token holds another worker's result already."""
+
+    def finish_request(self, token: SDKToken) -> None:
+        """Store the refreshed token."""
+
+    def fail_request(self, token: SDKToken, failure: Failure) -> bool:
+        """Record the failure; return whether the token is still valid."""
+
+
+@cache
+def coordinated_type(token_type: SDKClass) -> type:
+    """Return the subclass of an SDK's ``OAuthToken`` that reports its refreshes.
+
+    The arguments of its methods differ between the SDKs; see ``accept_answer`` of the contracts.
     """
-    methods = {name: _watched(getattr(token_type, name)) for name in REFRESHES}
-    names = {"__module__": module, "__getstate__": _state, **methods}
-    return type("CoordinatedToken", (token_type,), names)
+
+    class CoordinatedToken(token_type):  # type: ignore[misc] # the SDKs have no types
+        def refresh_access_token(self, *arguments: object) -> SDKToken:
+            """Ask for an access token with the refresh token."""
+            observer = observer_of(self)
+            if observer is None:
+                return super().refresh_access_token(*arguments)
+            return _ask_zoho(self, arguments, observer, is_login=False)
+
+        def generate_access_token(self, *arguments: object) -> SDKToken:
+            """Log in with the grant token."""
+            observer = observer_of(self)
+            if observer is None:
+                return super().generate_access_token(*arguments)
+            return _ask_zoho(self, arguments, observer, is_login=True)
+
+        def __reduce__(self) -> tuple[Any, ...]:
+            """Copy and pickle as the SDK's own class, without the observer."""
+            state = {name: value for name, value in vars(self).items() if name != ATTRIBUTE}
+            return object.__new__, (token_type,), state
+
+    return CoordinatedToken
 
 
-def _state(token: object) -> dict[str, Any]:
-    """Leave the watch behind when a token is copied or pickled."""
-    return {name: value for name, value in vars(token).items() if name != ATTRIBUTE}
+def observer_of(token: object) -> RefreshObserver | None:
+    """Return the observer of a token, ``None`` if it has none."""
+    return getattr(token, ATTRIBUTE, None)
 
 
-def _watched(sdks: FunctionType) -> Callable[..., Any]:
-    """Wrap the SDK's method; its code runs as it is, with requests that end."""
-    timed = FunctionType(
-        sdks.__code__,
-        sdks.__globals__ | {"requests": _Requests()},
-        sdks.__name__,
-        sdks.__defaults__,
-        sdks.__closure__,
-    )
-
-    def method(self: Any, *args: Any) -> Any:  # noqa: ANN401 - the SDK's signature
-        by: RefreshObserver | None = watched_by(self)
-        if by is None:
-            return sdks(self, *args)
-        if not by.begin(self):
-            return self
-        _http.timeout, _http.answer = by.http_timeout, None
-        try:
-            result = timed(self, *args)
-        except Exception as error:
-            if by.failed(self, _why(error)):
-                return self
+def _ask_zoho(
+    token: SDKToken, arguments: Sequence[Any], observer: RefreshObserver, *, is_login: bool
+) -> SDKToken:
+    """Do what the SDK's method does, with the same outcome for the application."""
+    sdk = observer.sdk
+    if not observer.begin_request(token):
+        return token
+    response = None
+    try:
+        # The SDKs follow redirects of a login only, and send a user agent with a login only.
+        response = sdk.requests.post(
+            _accounts_url(sdk, arguments),
+            data=_login_form(sdk, token) if is_login else _refresh_form(sdk, token),
+            headers={"user-agent": sdk.user_agent} if is_login and sdk.user_agent else None,
+            allow_redirects=is_login,
+            timeout=observer.http_timeout,
+        )
+        sdk.accept_answer(token, arguments, response.json())
+    except Exception as error:
+        if observer.fail_request(token, _failure_of(sdk, error, response)):
+            return token
+        if isinstance(error, sdk.error_type):
             raise
-        finally:
-            _http.timeout = None
-        by.succeeded(self)
-        return result
-
-    return method
+        raise sdk.refresh_exception(error) from error
+    observer.finish_request(token)
+    return token
 
 
-class _Http(threading.local):
-    """The request of this thread.
-
-    Attributes:
-        timeout: Seconds that Zoho may take.
-        answer: What it has answered, as far as it is JSON.
-    """
-
-    timeout: float | None = None
-    answer: Any = None
+def _accounts_url(sdk: SDKBinding, arguments: Sequence[Any]) -> str:
+    """Return the token endpoint: contract C passes it, the others look it up."""
+    last = arguments[-1]
+    if isinstance(last, str):
+        return last
+    url: str = sdk.initializer.get_initializer().environment.accounts_url
+    return url
 
 
-_http: Final = _Http()
+def _refresh_form(sdk: SDKBinding, token: SDKToken) -> Form:
+    record = sdk.read_token(token)
+    return {
+        "refresh_token": record.refresh_token,
+        "client_id": record.client_id,
+        "client_secret": record.client_secret,
+        "grant_type": "refresh_token",
+    }
 
 
-class _Requests:
-    """Stands in for the module ``requests`` in the SDK's methods, which use only ``post``."""
-
-    @staticmethod
-    def post(url: str, **arguments: Any) -> requests.Response:
-        """Post with a timeout, and keep the answer."""
-        response = requests.post(url, **{"timeout": _http.timeout} | arguments)  # noqa: S113 - it has
-        try:
-            _http.answer = response.json()
-        except ValueError:
-            _http.answer = {"error": f"HTTP status {response.status_code}"}
-        return response
+def _login_form(sdk: SDKBinding, token: SDKToken) -> Form:
+    record = sdk.read_token(token)
+    return {
+        "client_id": record.client_id,
+        "client_secret": record.client_secret,
+        "redirect_uri": record.redirect_url,
+        "grant_type": "authorization_code",
+        "code": record.grant_token,
+    }
 
 
-def _why(error: Exception) -> Failure:
-    """Tell why the SDK has raised, from what Zoho has answered."""
-    answer = _http.answer
-    if not isinstance(answer, dict):
-        cause = getattr(error, "cause", None) or error
-        return Failure(type(cause).__name__, answered=_was_never_sent(cause))
-    if "access_token" in answer:  # issued, but the SDK stumbled afterwards
-        return Failure(type(error).__name__, answered=False)
+def _failure_of(sdk: SDKBinding, error: Exception, response: SDKResponse) -> Failure:
+    """Return why the request has failed, from Zoho's answer."""
+    if response is None:
+        return Failure(type(error).__name__, answered=_was_never_sent(sdk, error))
+    try:
+        answer = response.json()
+    except ValueError:
+        return Failure(f"HTTP status {response.status_code}")
+    if not isinstance(answer, dict) or "access_token" in answer:
+        return Failure(type(error).__name__, answered=False)  # it may have been issued
     reason = str(answer.get("error", "an answer without an access token"))
     # The text of a throttling is translated in some regions; its status is not.
     throttled = answer.get("status") == "failure" and reason not in PERMANENT
     return Failure(THROTTLED if throttled else reason)
 
 
-def _was_never_sent(error: Exception) -> bool:
-    """Tell whether Zoho cannot have got the request."""
+def _was_never_sent(sdk: SDKBinding, error: Exception) -> bool:
+    """Return whether Zoho cannot have received the request."""
+    requests = sdk.requests
     reason = getattr(error.args[0] if error.args else None, "reason", None)
-    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+    new_connection_error = requests.packages.urllib3.exceptions.NewConnectionError
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, new_connection_error)

@@ -1,80 +1,75 @@
-"""The SDK's lookups and saves, coordinated: whose turn it is to refresh, and how the turn ends."""
+"""The SDK's lookups and saves, coordinated: which call refreshes, and how its refresh ends."""
 
+import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Final, TypeAlias
 
 from zoho_tokenstore.errors import LoginRequiredError, TokenStoreError
-from zoho_tokenstore.refresh.claims import LookupResult, RefreshClaim
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.events import log
+from zoho_tokenstore.refresh.inflight import Lookup, LookupResult, RefreshClaim
 from zoho_tokenstore.refresh.lease import Failure
-from zoho_tokenstore.sdk.binding import SDKBinding
-from zoho_tokenstore.sdk.completion import EXPIRED, is_new_login, usable
-from zoho_tokenstore.sdk.watching import asked_by_sdk, can_be_watched, release, watch, watched_by
+from zoho_tokenstore.sdk.binding import SDKBinding, SDKToken
+from zoho_tokenstore.sdk.completion import EXPIRED, is_new_login, usable_token
+from zoho_tokenstore.sdk.coordinated_token import ATTRIBUTE, coordinated_type, observer_of
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["Keep", "PendingRefresh", "SDKRefreshes"]
+__all__ = ["Complete", "PendingRefresh", "SDKRefreshes", "SaveClaimed", "called_by_sdk"]
 
-Find = Callable[[], TokenRecord | None]
-Complete = Callable[[TokenRecord], TokenRecord | None]
-Keep = Callable[[TokenRecord, RefreshClaim], tuple[str, TokenRecord | None]]
+Complete: TypeAlias = Callable[[TokenRecord], TokenRecord | None]
+SaveClaimed: TypeAlias = Callable[[TokenRecord, RefreshClaim], tuple[str, TokenRecord | None]]
+
+SDK_LOOKUPS: Final = ("authenticate", "get_token")
+"""The SDK's methods that look a token up in order to use it (A and B; C). Its ``revoke()``, and an
+application's own lookup, do not refresh the token that they find."""
 
 
 class SDKRefreshes:
-    """What a store does about refreshes, for one SDK.
+    """The refreshes of one store by one SDK.
 
     Args:
         sdk: The SDK's binding.
-        refresher: Decides whose turn it is.
-        find_by_id: Returns what is stored under an id.
-        keep: Saves a refreshed token for a claim; returns its id, and the row that is newer if the
-            claim came late.
+        coordinator: Decides which worker refreshes.
+        find_by_id: Returns the record that is stored under an id.
+        save_claimed: Saves a refreshed token for a claim; returns its id, and the row that is newer
+            if the claim came late.
     """
 
     def __init__(
         self,
         sdk: SDKBinding,
-        refresher: RefreshCoordinator,
+        coordinator: RefreshCoordinator,
         find_by_id: Callable[[str], TokenRecord | None],
-        keep: Keep,
+        save_claimed: SaveClaimed,
     ) -> None:
-        """Begin with nobody's turn."""
+        """Prepare the subclass of the SDK's token."""
         self.sdk = sdk
-        self.refresher = refresher
+        self.coordinator = coordinator
         self.find_by_id = find_by_id
-        self.keep = keep
+        self.save_claimed = save_claimed
+        self._coordinated_type = coordinated_type(sdk.token_type)
 
-    def are_needed(
-        self, wanted: TokenRecord, found: TokenRecord | None, token: object = None
-    ) -> bool:
-        """Tell whether the SDK will ask Zoho with what this lookup gives it.
+    def are_asked_for(self, token: SDKToken) -> bool:
+        """Return whether the SDK has called, and will refresh a token that can be observed.
 
         Args:
-            wanted: What the SDK's token holds.
-            found: What is stored of it.
-            token: The SDK's token, if it is that one which may be handed over.
+            token: The SDK's token, ``None`` if a new one will be returned.
         """
-        if found is not None:
-            due = self.refresher.is_due(found)
-        else:
-            due = bool(wanted.grant_token or wanted.refresh_token)
-        if not due or not (token is None or can_be_watched(token, self.sdk.coordinated_type)):
-            return False
-        return asked_by_sdk()
+        return (token is None or self._can_observe(token)) and called_by_sdk()
 
-    def take(
-        self, wanted: TokenRecord, found: TokenRecord | None, find: Find, complete: Complete
+    def resolve_lookup(
+        self, wanted: TokenRecord, found: TokenRecord | None, find: Lookup, complete: Complete
     ) -> LookupResult:
-        """Hand out what is found: as it is, refreshed by another worker, or with a claim.
+        """Return the record as it is, refreshed by another worker, or with a claim.
 
         Args:
-            wanted: What the SDK's token holds.
+            wanted: The fields of the SDK's token.
             found: The row.
             find: Finds it again.
-            complete: Makes of a row what the SDK gets.
+            complete: Turns a row into the record that the SDK gets.
 
         Raises:
-            RefreshError: There is nothing to hand out.
+            RefreshError: There is no token to return.
             DatabaseError: The database failed.
         """
 
@@ -82,140 +77,178 @@ class SDKRefreshes:
             row = find()
             return None if row is None else complete(row)
 
-        def login() -> TokenRecord | None:
+        def lookup_login() -> TokenRecord | None:
             row = find()
             return None if row is None or is_new_login(wanted, row) else complete(row)
 
         record = None if found is None else complete(found)
         if record is None or found is None:
-            return self.refresher.log_in(wanted, lookup)
-        if not self.refresher.is_due(record):
+            return self.coordinator.claim_login(wanted, lookup)
+        if not self.coordinator.is_due(record):
             return LookupResult(record)
         try:
-            return self.refresher.serve(record, lookup)
+            return self.coordinator.claim_refresh(record, lookup)
         except LoginRequiredError:
             if not is_new_login(wanted, found):
                 raise
-            return self.refresher.log_in(wanted, login)
+            return self.coordinator.claim_login(wanted, lookup_login)
 
-    def hand_over(self, token: Any, claim: RefreshClaim | None) -> None:  # noqa: ANN401 - untyped SDK
-        """Make the SDK refresh this token, or log in with it, and watch how that ends."""
-        if claim is not None:
-            if claim.record is not None:
-                self.sdk.fill(token, {"expiry": EXPIRED})
-            watch(token, self.sdk.coordinated_type, PendingRefresh(self, claim))
+    def assign_claim(self, token: SDKToken, claim: RefreshClaim) -> None:
+        """Make the SDK refresh this token, or log in with it, and observe how that ends."""
+        if not claim.is_login:
+            self.sdk.fill_token(token, {"expiry": EXPIRED})
+        self._observe(token, PendingRefresh(self, claim))
 
-    def save(self, token: Any, record: TokenRecord) -> str | None:  # noqa: ANN401 - untyped SDK
-        """Save a token that this store has handed over; return its id, ``None`` if it is another.
+    def save_refreshed(self, token: SDKToken, record: TokenRecord) -> str | None:
+        """Save a token that has a claim; return its id, ``None`` if it has none.
+
+        Since 6-0 the SDK saves a token after its refresh, when the refresh has been stored already.
+        That save is recognized by the record; one that the application has changed is stored.
 
         Raises:
             DatabaseError: The database failed; the claim is still held.
         """
-        turn = watched_by(token)
-        if not isinstance(turn, PendingRefresh) or turn.claim is None:
+        pending = observer_of(token)
+        if not isinstance(pending, PendingRefresh):
             return None
-        claim, before = turn.claim, turn.claim.settled
-        if turn.kept:
-            release(token)
+        if pending.stored == record:
+            self._release(token)
             return record.id
-        key, newer = self.keep(record, claim)
+        claim = pending.claim
+        if claim is None:
+            return None
+        is_last = claim.settled or claim.is_login  # the SDK's own save, not one of the refresh
+        key, newer = self.save_claimed(record, claim)
         if newer is None:
-            self.refresher.succeeded(claim)
+            self.coordinator.settle_claim(claim)
+            pending.stored = record.with_id(key)
         else:
-            self.sdk.fill(token, newer.known())
-            self.refresher.came_late(claim)
-        if before or claim.record is None:  # this was the SDK's own save: nothing comes after it
-            release(token)
+            self.sdk.fill_token(token, newer.known() | {"id": key})
+            self.coordinator.settle_late_claim(claim)
+            pending.stored = self.sdk.read_token(token)
+        if is_last:
+            self._release(token)
         return key
 
-    def has_unsaved_login(self, token: Any) -> bool:  # noqa: ANN401 - untyped SDK
-        """Tell whether the SDK has logged in with this token and failed to save it (since 6-0)."""
-        turn = watched_by(token)
-        if not isinstance(turn, PendingRefresh) or turn.claim is None or turn.claim.settled:
+    def has_unsaved_login(self, token: SDKToken) -> bool:
+        """Return whether the SDK has logged in with this token and failed to save it (6-0 on)."""
+        pending = observer_of(token)
+        if not isinstance(pending, PendingRefresh) or pending.claim is None:
             return False
-        return turn.claim.record is None and self.sdk.read(token).access_token is not None
+        if pending.claim.settled or not pending.claim.is_login:
+            return False
+        return self.sdk.read_token(token).access_token is not None
 
-    def watch_own_copy(self, token: Any) -> None:  # noqa: ANN401 - untyped SDK
-        """Watch a token that the SDK will refresh without asking the store (contract B)."""
-        unwatched = watched_by(token) is None
-        if (
-            self.sdk.keeps_own_copy
-            and unwatched
-            and can_be_watched(token, self.sdk.coordinated_type)
-        ):
-            watch(token, self.sdk.coordinated_type, PendingRefresh(self, None))
+    def observe_own_copy(self, token: SDKToken) -> None:
+        """Observe a token that the SDK will refresh without asking the store (contract B)."""
+        if self.sdk.keeps_own_copy and observer_of(token) is None and self._can_observe(token):
+            self._observe(token, PendingRefresh(self, None))
+
+    def end_refresh(self, token: SDKToken, pending: "PendingRefresh") -> None:
+        """Stop observing the token, unless the SDK will refresh it without asking the store."""
+        pending.claim = pending.stored = None
+        if not self.sdk.keeps_own_copy:
+            self._release(token)
+
+    def _can_observe(self, token: SDKToken) -> bool:
+        """Return whether the token is the SDK's own, and not of an application's subclass."""
+        return type(token) in (self.sdk.token_type, self._coordinated_type)
+
+    def _observe(self, token: SDKToken, pending: "PendingRefresh") -> None:
+        token.__class__ = self._coordinated_type
+        setattr(token, ATTRIBUTE, pending)
+
+    def _release(self, token: SDKToken) -> None:
+        """Make the token an ordinary one of the SDK again."""
+        if observer_of(token) is not None:
+            delattr(token, ATTRIBUTE)
+            token.__class__ = self.sdk.token_type
 
 
 class PendingRefresh:
-    """One token's turn; see :class:`zoho_tokenstore.sdk.coordinated_token.RefreshObserver`.
+    """The refresh of one token; it observes the token.
 
     Args:
-        turns: The store's.
-        claim: What it may refresh, ``None`` before it has asked.
+        refreshes: The store's.
+        claim: The claim to refresh it, ``None`` if it has to be made first.
+
+    Attributes:
+        sdk: The SDK's binding.
+        stored: The record as it is stored, once the refresh has ended.
     """
 
-    def __init__(self, turns: SDKRefreshes, claim: RefreshClaim | None) -> None:
-        """Wait for the SDK."""
-        self._turns = turns
+    def __init__(self, refreshes: SDKRefreshes, claim: RefreshClaim | None) -> None:
+        """Wait for the SDK's request."""
+        self._refreshes = refreshes
+        self._coordinator = refreshes.coordinator
+        self.sdk = refreshes.sdk
         self.claim = claim
-        self.kept = False
+        self.stored: TokenRecord | None = None
 
     @property
     def http_timeout(self) -> float:
-        """Seconds that Zoho may take."""
-        return self._turns.refresher.policy.http_timeout
+        """Return the seconds that Zoho may take."""
+        return self._coordinator.policy.http_timeout
 
-    def begin(self, token: Any) -> bool:  # noqa: ANN401 - untyped SDK
-        """Claim the refresh, unless that has been done; ``False`` if it is not needed any more."""
+    def begin_request(self, token: SDKToken) -> bool:
+        """Claim the refresh if that has not been done; ``False`` if another worker has made it."""
         if self.claim is not None and not self.claim.settled:
             return True
-        turns = self._turns
-        record = turns.sdk.read(token)
+        record = self.sdk.read_token(token)
 
         def lookup() -> TokenRecord | None:
-            row = None if record.id is None else turns.find_by_id(record.id)
-            return None if row is None else usable(row)
+            row = None if record.id is None else self._refreshes.find_by_id(record.id)
+            return None if row is None else usable_token(row)
 
-        served = turns.refresher.serve(record, lookup)
-        self.claim = served.claim
-        if served.claim is None and served.record is not None:
-            turns.sdk.fill(token, served.record.known())
-            return False
-        return True
+        self.stored = None
+        served, self.claim = self._coordinator.claim_refresh(record, lookup)
+        if self.claim is not None or served is None:
+            return True
+        self.sdk.fill_token(token, served.known())
+        self.stored = self.sdk.read_token(token)
+        return False
 
-    def succeeded(self, token: Any) -> None:  # noqa: ANN401 - untyped SDK
+    def finish_request(self, token: SDKToken) -> None:
         """Store the token, unless the SDK has done so within its refresh.
 
         A first login is left to the SDK, which asks for the user's name before it saves (since
-        6-0): whoever found it without one would go on under another name than everybody else.
+        6-0). Without the name, other workers would find it under another identity.
         """
-        if self.claim is None or (self.claim.record is None and not self.claim.settled):
+        claim = self.claim
+        if claim is None:
             return
-        if self.claim.settled:
-            self._end(token)
-            return
-        try:
-            turns = self._turns
-            turns.sdk.fill(token, {"id": turns.save(token, turns.sdk.read(token)) or ""})
-        except TokenStoreError as error:  # the SDK saves it again, and the lease ends by itself
-            log.warning("a refreshed token could not be stored: %s", error)
+        if claim.settled:
+            self._refreshes.end_refresh(token, self)
+        elif not claim.is_login:
+            try:
+                key = self._refreshes.save_refreshed(token, self.sdk.read_token(token))
+                self.sdk.fill_token(token, {"id": key or ""})
+            except TokenStoreError as error:  # the SDK's save tries again; the lease ends by itself
+                log.warning("a refreshed token could not be stored: %s", error)
 
-    def failed(self, token: Any, failure: Failure) -> bool:  # noqa: ANN401 - untyped SDK
-        """Release the claim; tell whether the token is still valid."""
+    def fail_request(self, token: SDKToken, failure: Failure) -> bool:
+        """Release the claim; return whether the token is still valid."""
         claim = self.claim
         if claim is None:
             return False
-        self._turns.refresher.failed(claim, failure)
+        self._coordinator.fail_claim(claim, failure)
         before = claim.record
         if not claim.early or before is None or before.expiry is None:
-            self._end(token)
+            self._refreshes.end_refresh(token, self)
             return False
-        if self._turns.sdk.read(token).access_token == before.access_token:
-            self._turns.sdk.fill(token, {"expiry": before.expiry})
-            self.kept = True
+        if self.sdk.read_token(token).access_token == before.access_token:
+            self.sdk.fill_token(token, {"expiry": before.expiry})
+            self.stored = self.sdk.read_token(token)
         return True
 
-    def _end(self, token: Any) -> None:  # noqa: ANN401 - untyped SDK
-        self.claim = None
-        if not self._turns.sdk.keeps_own_copy:
-            release(token)
+
+def called_by_sdk() -> bool:
+    """Return whether the SDK has called, directly or through a store around this one."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_name in SDK_LOOKUPS and str(frame.f_globals.get("__name__")).endswith(
+            ".zoho.api.authenticator.oauth_token"
+        ):
+            return True
+        frame = frame.f_back
+    return False

@@ -1,4 +1,4 @@
-"""Which SDK is installed, and which contract it has with its token stores."""
+"""The installed SDK, and its contract with token stores."""
 
 from functools import cache
 from importlib import import_module
@@ -16,7 +16,7 @@ PACKAGES: Final = ("zcrmsdk", "zohocrmsdk")
 
 CONTRACTS: Final = {"find_token": "c", "get_token_by_id": "b", "get_token": "a"}
 """The method that only a contract's ``TokenStore`` has, looked for in this order; releases that
-share a name and a major version differ, so version numbers do not tell."""
+share a name and a major version differ, so version numbers do not identify it."""
 
 
 def load(sdk: SDKName | None = None) -> SDKBinding:
@@ -27,7 +27,7 @@ def load(sdk: SDKName | None = None) -> SDKBinding:
 
     Raises:
         MissingSDKError: It is not installed, or cannot be imported.
-        ConfigurationError: ``sdk`` is no SDK, or it has to be given because both are installed.
+        ConfigurationError: ``sdk`` is not an SDK, or is needed because both are installed.
     """
     if sdk is not None and sdk not in PACKAGES:
         raise ConfigurationError(f"sdk must be 'zcrmsdk' or 'zohocrmsdk', not {sdk!r}")
@@ -39,7 +39,7 @@ def load(sdk: SDKName | None = None) -> SDKBinding:
         )
     if len(installed) > 1:
         raise ConfigurationError(
-            "two Zoho CRM SDKs are installed: say sdk='zcrmsdk' or sdk='zohocrmsdk'"
+            "two Zoho CRM SDKs are installed: pass sdk='zcrmsdk' or sdk='zohocrmsdk'"
         )
     return _bind(installed[0])
 
@@ -57,4 +57,6 @@ def _bind(package: str) -> SDKBinding:
             f"the installed {package} cannot be imported: {error}; install it with its extra, "
             "such as pip install 'zoho-tokenstore[sdk5-0]'; zcrmsdk before 3.0.0 has no token store"
         ) from error
-    raise MissingSDKError(f"the installed {package} wants a token store of a kind not known here")
+    raise MissingSDKError(
+        f"the installed {package} needs an unknown kind of token store: install a supported release"
+    )

@@ -39,8 +39,8 @@ Event = Literal[
     "policy-expired",
     "key-rotated",
 ]
-"""A save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a login without a user becomes a
-user's."""
+"""A save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a user takes over a login that had
+none."""
 
 PAGE_SIZE: Final = 4_000
 """Entries that are read or deleted at once."""

@@ -17,10 +17,7 @@ from zoho_tokenstore.tokens.matching import login_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan
 
-__all__ = ["BATCH_SIZE", "PAGE_SIZE", "AddToken", "Batches"]
-
-BATCH_SIZE: Final = 4_000
-"""Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
+__all__ = ["PAGE_SIZE", "AddToken", "Batches"]
 
 PAGE_SIZE: Final = 400
 """Rows per statement: looked up by five digests each, still below SQL Server's 2,100 parameters."""
@@ -47,7 +44,6 @@ class Batches:
         self._related = select(*(table.c[name] for name in codec.columns)).where(
             or_(*(backend.one_of(table.c[name]) for name in DIGEST_COLUMNS.values()))
         )
-        self._reads_plain = codec.encrypts  # rows from before there were keys have plain digests
         self._insert = insert(table)
         self._update = merging_update(table)
         self._delete = delete(table).where(key == bindparam("row_digest"))
@@ -68,7 +64,7 @@ class Batches:
 
         Args:
             session: Where to write; the caller commits.
-            tokens: At most :data:`BATCH_SIZE` tokens.
+            tokens: At most ``BATCH_SIZE`` tokens.
             event: The audit's name for it; by default each row's own outcome.
             add: Adds one token to the plan.
 
@@ -95,13 +91,9 @@ class Batches:
         digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
             values = {getattr(token, field) for token in tokens} - {None}
-            if self._reads_plain:
-                found = (
-                    each for value in values for each in self._codec.lookup_digests(field, value)
-                )
-            else:
-                found = (digest(field, value) for value in values)
-            digests[column] = list(found)
+            # Rows from before there were keys have plain digests.
+            makers = (digest, *self._codec.lookup_digests(field)[1:])
+            digests[column] = [make(field, value) for value in values for make in makers]
         return list(map(self._codec.decode_row, session.execute(self._related, digests)))
 
     def _write_plan(

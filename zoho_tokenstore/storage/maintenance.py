@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.errors import DecryptionError
-from zoho_tokenstore.refresh.claims import credential_digest
+from zoho_tokenstore.refresh.inflight import credential_digest
 from zoho_tokenstore.refresh.lease import PERMANENT
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.storage.audit import AuditLog, Event

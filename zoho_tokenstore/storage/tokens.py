@@ -65,8 +65,12 @@ class TokenTable:
         one = select(packed_columns(table, codec.columns)) if self._unpacks else rows
         fresh = () if retention is None else retention.fresh
         named = {
-            field: _is_one_of(table.c[column], len(codec.lookup_digests(field, "")))
+            field: _is_one_of(table.c[column], len(codec.lookup_digests(field)))
             for field, column in DIGEST_COLUMNS.items()
+        }
+        self._digests = {
+            field: tuple(zip(DIGEST_PARAMETERS, codec.lookup_digests(field), strict=False))
+            for field in DIGEST_COLUMNS
         }
         self._find: dict[str, Select[Any]] = {
             field: one.where(condition, *fresh) for field, condition in named.items()
@@ -102,11 +106,10 @@ class TokenTable:
         rule = rule_of(token)
         if rule is None:
             return None
+        parameters = self._retention.parameters() if self._retention is not None else {}
         # No variable holds a secret: a tool that shows a traceback's local variables would show it.
-        digests = self.codec.lookup_digests(rule.field, getattr(token, rule.field))
-        parameters: dict[str, Any] = dict(zip(DIGEST_PARAMETERS, digests, strict=False))
-        if self._retention is not None:
-            parameters |= self._retention.parameters()
+        for name, digest in self._digests[rule.field]:
+            parameters[name] = digest(rule.field, getattr(token, rule.field))
         # Without the session's own execute(): looking for entities is a tenth of a lookup.
         found = session.connection().execute(self._find[rule.field], parameters).all()
         rows = map(unpack, found) if self._unpacks else found
@@ -117,11 +120,10 @@ class TokenTable:
         rule = rule_of(token)
         if rule is None or self._retention is None:
             return []
-        digests = self.codec.lookup_digests(rule.field, getattr(token, rule.field))
-        parameters = dict(zip(DIGEST_PARAMETERS, digests, strict=False))
-        found = session.execute(
-            self._find_outdated[rule.field], parameters | self._retention.parameters()
-        )
+        parameters = self._retention.parameters()
+        for name, digest in self._digests[rule.field]:
+            parameters[name] = digest(rule.field, getattr(token, rule.field))
+        found = session.execute(self._find_outdated[rule.field], parameters)
         rows = map(self.codec.decode_row, found)
         return [row.id for row in rows if row.id is not None and rule.fits(token, row)]
 

@@ -30,12 +30,12 @@ class ListTokenStore(SDKTokenStore):
         self._rows: list[TokenRecord] = []
         self._lock = threading.Lock()
 
-    def _find(self, token: TokenRecord) -> TokenRecord | None:
+    def _find_record(self, token: TokenRecord) -> TokenRecord | None:
         rule = rule_of(token)
         with self._lock:
             return None if rule is None else find_one(rule, token, self._rows)
 
-    def _save(self, tokens: Sequence[TokenRecord]) -> list[str]:
+    def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
         with self._lock:
             before = list(self._rows)
             ids: list[str] = []
@@ -52,15 +52,15 @@ class ListTokenStore(SDKTokenStore):
                 raise
         return ids
 
-    def _delete(self, key: str) -> None:
+    def _delete_record(self, key: str) -> None:
         with self._lock:
             self._rows = [row for row in self._rows if row.id != key]
 
-    def _delete_all(self) -> None:
+    def _delete_all_records(self) -> None:
         with self._lock:
             self._rows = []
 
-    def _all(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:  # noqa: ARG002 - nothing is encrypted
+    def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:  # noqa: ARG002 - nothing is encrypted
         with self._lock:
             rows = list(self._rows)
         yield from rows

@@ -7,10 +7,10 @@ reasons.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from zoho_tokenstore.errors import AmbiguousTokenError, InvalidTokenError
-from zoho_tokenstore.tokens.record import FIELDS, TokenRecord
+from zoho_tokenstore.tokens.record import TokenRecord
 
 __all__ = [
     "BY_GRANT",
@@ -20,7 +20,6 @@ __all__ = [
     "RULES",
     "Rule",
     "check_storable",
-    "completion",
     "find_one",
     "identity",
     "login_of",
@@ -92,29 +91,6 @@ def only_row(rows: Sequence[TokenRecord], rule: Rule) -> TokenRecord | None:
             tuple(row.id for row in rows if row.id is not None),
         )
     return rows[0] if rows else None
-
-
-def completion(token: TokenRecord, row: TokenRecord) -> dict[str, Any]:
-    """Return the fields that the row adds to the caller's token, or knows better.
-
-    Fields that the caller set stay, but the id is the row's, and access token and expiry stay
-    together: a stored pair that expires later, or is the only one with an expiry, replaces the
-    caller's.
-    """
-    better: dict[str, Any] = {
-        name: known
-        for name, set_, known in zip(FIELDS, token, row, strict=True)
-        if set_ is None and known is not None
-    }
-    if row.id is not None:
-        better["id"] = row.id
-    if token.access_token is not None and row.access_token is not None:
-        better.pop("expiry", None)
-        if row.expiry is not None and row.expiry > (token.expiry or -1):
-            better |= {"access_token": row.access_token, "expiry": row.expiry}
-    elif row.access_token is not None and row.expiry is not None:
-        better["expiry"] = row.expiry
-    return better
 
 
 def check_storable(token: TokenRecord) -> None:

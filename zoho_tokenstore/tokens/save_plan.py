@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from zoho_tokenstore.errors import IdConflictError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, looked_up
@@ -19,7 +19,10 @@ from zoho_tokenstore.tokens.matching import (
 )
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["BatchPlan", "SavePlan", "new_id", "plan_save"]
+__all__ = ["BATCH_SIZE", "BatchPlan", "SavePlan", "new_id", "plan_save"]
+
+BATCH_SIZE: Final = 4_000
+"""Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
 
 IdsByValue: TypeAlias = dict[str | None, tuple[str, ...]]
 """The ids of the rows that have a value in one field; ``None`` is never a key."""

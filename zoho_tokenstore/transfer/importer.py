@@ -10,10 +10,9 @@ from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError
-from zoho_tokenstore.storage.batches import BATCH_SIZE
 from zoho_tokenstore.storage.tokens import TokenTable
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.save_plan import BatchPlan, plan_save
+from zoho_tokenstore.tokens.save_plan import BATCH_SIZE, BatchPlan, plan_save
 from zoho_tokenstore.transfer.layouts import SourceRow
 
 __all__ = ["ImportReport", "Importer", "OnConflict", "Source"]

@@ -1,0 +1,143 @@
+"""Records of tokens, found and saved for an SDK: each refresh coordinated with other workers."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
+
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    DecryptionError,
+    IdConflictError,
+    UnknownIdError,
+)
+from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
+from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
+from zoho_tokenstore.sdk.binding import SDKBinding, SDKToken
+from zoho_tokenstore.sdk.completion import completion
+from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes
+from zoho_tokenstore.tokens.matching import check_storable
+from zoho_tokenstore.tokens.record import TokenRecord, check_id
+
+__all__ = ["RecordStore"]
+
+
+class RecordStore(ABC):
+    """Storage of records, as the contracts with the SDKs need it.
+
+    Args:
+        missing_id: Result of a lookup by an unknown id, as in :class:`SDKTokenStore`.
+        sdk: The SDK's binding.
+
+    Raises:
+        ConfigurationError: ``missing_id`` is not one of these.
+    """
+
+    def __init__(self, missing_id: Literal["none", "raise"], sdk: SDKBinding) -> None:
+        """Leave refreshes to the SDK until :meth:`_coordinate` is called."""
+        if missing_id not in ("none", "raise"):
+            raise ConfigurationError(f"missing_id must be 'none' or 'raise', not {missing_id!r}")
+        self._missing_id = missing_id
+        self._sdk = sdk
+        self._refreshes: SDKRefreshes | None = None
+
+    @abstractmethod
+    def _find_record(self, token: TokenRecord) -> TokenRecord | None:
+        """Return the record that the token identifies."""
+
+    @abstractmethod
+    def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
+        """Upsert the tokens, all or none; return the ids of their records."""
+
+    @abstractmethod
+    def _delete_record(self, key: str) -> None:
+        """Delete the record with this id, if there is one."""
+
+    @abstractmethod
+    def _delete_all_records(self) -> None:
+        """Delete every record."""
+
+    @abstractmethod
+    def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
+        """Yield every record; pass the errors of those that cannot be decrypted to ``on_error``."""
+
+    def _coordinate(self, coordinator: RefreshCoordinator, save_claimed: SaveClaimed) -> None:
+        """Let the SDK refresh only with a claim; ``save_claimed`` saves the refreshed token."""
+        self._refreshes = SDKRefreshes(
+            self._sdk, coordinator, lambda key: self._find_record(TokenRecord(id=key)), save_claimed
+        )
+
+    def _find_id(self, key: object) -> TokenRecord | None:
+        checked = check_id(key)
+        found = None if checked is None else self._find_record(TokenRecord(id=checked))
+        if found is None and self._missing_id == "raise":
+            raise UnknownIdError(f"no token is stored under the id {key!r}")
+        return found
+
+    def _resolve(
+        self,
+        wanted: TokenRecord,
+        found: TokenRecord | None,
+        complete: Complete,
+        token: SDKToken = None,
+    ) -> LookupResult:
+        served = None if found is None else complete(found)
+        refreshes = self._refreshes
+        if refreshes is None or not refreshes.coordinator.is_due(served, wanted):
+            return LookupResult(served)
+        if not refreshes.are_asked_for(token):
+            return LookupResult(served)
+        return refreshes.resolve_lookup(wanted, found, lambda: self._find_record(wanted), complete)
+
+    def _assign(self, token: SDKToken, claim: RefreshClaim | None) -> SDKToken:
+        if self._refreshes is not None and claim is not None:
+            self._refreshes.assign_claim(token, claim)
+        return token
+
+    def _find_coordinated(
+        self,
+        refreshes: SDKRefreshes,
+        token: SDKToken,
+        wanted: TokenRecord,
+        found: TokenRecord | None,
+    ) -> SDKToken:
+        if refreshes.has_unsaved_login(token):
+            self._save_one(token, wanted)
+            return token
+        served, claim = refreshes.resolve_lookup(
+            wanted,
+            found,
+            lambda: self._find_record(wanted),
+            lambda row: wanted._replace(**completion(wanted, row)),
+        )
+        if served is not None:
+            self._sdk.fill_token(token, served.known())
+        self._assign(token, claim)
+        return None if served is None else token
+
+    def _build_coordinated(self, found: TokenRecord, complete: Complete) -> SDKToken:
+        served, claim = self._resolve(TokenRecord(id=found.id), found, complete)
+        return None if served is None else self._assign(self._sdk.build_token(served), claim)
+
+    def _save_one(self, token: SDKToken, record: TokenRecord) -> None:
+        check_storable(record)
+        try:
+            key = self._save_record(token, record)
+        except IdConflictError:
+            if not self._has_shared_id(record):
+                raise
+            key = self._save_record(token, record._replace(id=None))
+        self._sdk.fill_token(token, {"id": key})
+        if self._refreshes is not None:
+            self._refreshes.observe_own_copy(token)
+
+    def _save_record(self, token: SDKToken, record: TokenRecord) -> str:
+        key = None if self._refreshes is None else self._refreshes.save_refreshed(token, record)
+        return self._save_records([record])[0] if key is None else key
+
+    def _has_shared_id(self, record: TokenRecord) -> bool:
+        """Return whether the SDK made an id that another login has by chance."""
+        made = self._sdk.made_ids_begin_with
+        if not made or not (record.id or "").startswith(made) or record.refresh_token is None:
+            return False
+        holder = self._find_record(TokenRecord(id=record.id))
+        return holder is None or holder.refresh_token != record.refresh_token
