@@ -37,10 +37,6 @@ The exception hierarchy, each class with the builtin it also is::
             │   └── SDKSchemaError
             └── MigrationError         ValueError
 
-    UserWarning
-    ├── ReadableSecretsWarning
-    └── UnencryptedConnectionWarning
-
 Messages hold no tokens, client secrets or passwords, so they can be logged. The methods that an SDK
 calls wrap these errors in the SDK's own ``SDKException``, with the original error as its ``cause``.
 """
@@ -115,7 +111,6 @@ class AmbiguousTokenError(TokenStoreError, LookupError):
     """
 
     def __init__(self, message: str, ids: tuple[str, ...] = ()) -> None:
-        """Store the ids as an attribute."""
         super().__init__(message)
         self.ids = ids
 
@@ -128,7 +123,6 @@ class IdConflictError(TokenStoreError, ValueError):
     """
 
     def __init__(self, message: str, id: str = "") -> None:  # noqa: A002 - the field's own name
-        """Store the id as an attribute."""
         super().__init__(message)
         self.id = id
 
@@ -138,33 +132,23 @@ class UnknownIdError(TokenStoreError, LookupError):
 
 
 class RefreshError(TokenStoreError):
-    """The access token has expired and cannot be refreshed at this time."""
+    """The access token has expired and cannot be refreshed at this time.
+
+    Attributes:
+        reason: Zoho's error code or the name of the exception, empty if unknown.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LoginRequiredError(RefreshError, PermissionError):
-    """Zoho has permanently refused the stored login: the user must log in again.
-
-    Attributes:
-        reason: Zoho's error code.
-    """
-
-    def __init__(self, message: str, reason: str = "") -> None:
-        """Store the reason as an attribute."""
-        super().__init__(message)
-        self.reason = reason
+    """Zoho has permanently refused the stored login: the user must log in again."""
 
 
 class RefreshFailedError(RefreshError):
-    """The refresh by another worker that this worker waited for has failed.
-
-    Attributes:
-        reason: Zoho's error code, or the name of the exception.
-    """
-
-    def __init__(self, message: str, reason: str = "") -> None:
-        """Store the reason as an attribute."""
-        super().__init__(message)
-        self.reason = reason
+    """The refresh by another worker that this worker waited for has failed."""
 
 
 class RefreshThrottledError(RefreshError):
@@ -175,7 +159,6 @@ class RefreshThrottledError(RefreshError):
     """
 
     def __init__(self, message: str, seconds: float = 0.0) -> None:
-        """Store the seconds as an attribute."""
         super().__init__(message)
         self.seconds = seconds
 
@@ -200,7 +183,6 @@ class MissingKeyError(EncryptionError):
     """
 
     def __init__(self, message: str, key_ids: tuple[str, ...] = ()) -> None:
-        """Store the ids as an attribute."""
         super().__init__(message)
         self.key_ids = key_ids
 
@@ -214,7 +196,6 @@ class DecryptionError(EncryptionError):
     """
 
     def __init__(self, message: str, token_ids: tuple[str, ...] = (), column: str = "") -> None:
-        """Store the ids and the column as attributes."""
         super().__init__(message)
         self.token_ids = token_ids
         self.column = column
@@ -251,8 +232,7 @@ class DatabaseError(TokenStoreError):
 class DatabaseUnavailableError(DatabaseError, ConnectionError):
     """The database cannot be opened or reached.
 
-    A save or deletion may be stored nevertheless if the connection broke during its commit. It is
-    safe to retry.
+    After a connection is lost during a commit, the change may be stored. It is safe to retry.
     """
 
 

@@ -187,7 +187,7 @@ def exported(command, tmp_path, sqlite_url):
         tokens = store.get_tokens()
     status, out, err = command("export", "filestore", path, "--layout", SDK.contract)
     assert (status, out) == (0, "")
-    assert f"{len(tokens)} tokens, readable, are in {path}" in err
+    assert f"{len(tokens)} tokens exported unencrypted to {path}" in err
     return SimpleNamespace(path=path, tokens=tokens)
 
 

@@ -1,6 +1,6 @@
-"""Tables of the SDKs' ``DBStore``, and those that people have made like them."""
+"""Tables of an SDK's ``DBStore``, and custom tables with the same columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -31,44 +31,44 @@ from zoho_tokenstore.errors import SourceError
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of
 
-__all__ = ["TableSource", "read_only"]
+__all__ = ["TableSource", "read_only_url"]
 
-AT_ONCE: Final = 1_000
-"""Rows that are fetched at once."""
+FETCH_SIZE: Final = 1_000
+"""Rows per round trip."""
 
 
 class TableSource:
-    """The tokens in a table of any SDK's ``DBStore``, or of one like it.
+    """The tokens in a table of any SDK's ``DBStore``, or in a custom table like it.
 
     Args:
-        url: The database.
-        name: The table; by default ``oauthtoken``, or the only one that looks like the SDK's.
-        schema: The schema that it lies in.
+        url: Database URL.
+        name: Name of the table, by default ``oauthtoken`` or the only one with the SDK's columns.
+        schema: Schema of the table, ``None`` for the connection's default.
 
     Attributes:
-        name: The table.
-        total: How many rows it has.
+        name: Name of the table.
+        total: Number of its rows.
 
     Raises:
-        SourceError: There is no such table.
-        ConfigurationError: The URL cannot be used.
+        SourceError: The table does not exist, or is not one of an SDK's.
+        ConfigurationError: The URL is invalid.
         DatabaseError: The database cannot be read.
     """
 
     def __init__(self, url: str | URL, name: str | None = None, schema: str | None = None) -> None:
         """Find the table."""
-        self._url = read_only(resolve(url))
+        self._url = read_only_url(resolve(url))
         with self._connected() as connection:
             self.name, names, self._layout = _find(connection, name, schema, self._url)
             self._table = table(self.name, *(column(name) for name in names), schema=schema)
             self.total = connection.scalar(_count(self._table)) or 0
 
     def __iter__(self) -> Iterator[SourceRow]:
-        """Yield its rows, those that cannot be used with the reason."""
+        """Yield the rows, unusable ones with the reason."""
         with self._connected() as connection:
-            streaming = connection.execution_options(yield_per=AT_ONCE)
+            streaming = connection.execution_options(yield_per=FETCH_SIZE)
             for number, values in enumerate(streaming.execute(select(self._table)), 1):
-                yield self._layout.row(f"row {number}", values)
+                yield self._layout.parse_row(f"row {number}", values)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -79,17 +79,17 @@ class TableSource:
             raise translate(error, self._url) from error
 
 
-def read_only(url: URL) -> URL:
-    """Return the URL so that an SQLite file is opened for reading only.
+def read_only_url(url: URL) -> URL:
+    """Return a URL that opens SQLite files read-only; other URLs are not changed.
 
     Raises:
-        SourceError: There is no such file.
+        SourceError: The SQLite file does not exist.
     """
     if url.get_backend_name() != "sqlite":
         return url
     path = sqlite.file_of(url) or Path(":memory:")
     if not path.is_file():
-        raise SourceError(f"there is no SQLite file {path}")
+        raise SourceError(f"SQLite file {path} not found: check the path")
     return URL.create(
         url.drivername, database=f"file:{quote(str(path))}", query={"mode": "ro", "uri": "true"}
     )
@@ -98,7 +98,7 @@ def read_only(url: URL) -> URL:
 def _engine(url: URL) -> Engine:
     timeouts = timeouts_of(url)
     if url.get_driver_name() == "psycopg":
-        # It is ours there, and not the driver's; a long read may take its time.
+        # The driver does not know this option of the store, and long reads have no limit.
         timeouts.pop("read_timeout")
         url = url.difference_update_query(["read_timeout"])
     engine = checked_engine(url, poolclass=NullPool, connect_args=timeouts, hide_parameters=True)
@@ -109,7 +109,7 @@ def _engine(url: URL) -> Engine:
 def _find(
     connection: Connection, name: str | None, schema: str | None, url: URL
 ) -> tuple[str, list[str], Layout]:
-    """Return the table's name, its columns' and what they hold."""
+    """Return the name of the table, the names of its columns and their layout."""
     inspector = inspect(connection)
     present = inspector.get_table_names(schema)
     wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
@@ -119,13 +119,22 @@ def _find(
         if "id_digest" not in names and (layout := layout_of(names)):
             found[candidate] = names, layout
     if len(found) != 1:
-        what = f"no table {wanted!r} of an SDK's store" if wanted else "not one table of an SDK's"
         raise SourceError(
-            f"{describe(url)} has {what}; it has: {', '.join(present) or 'none'}. Name it with "
-            "--table"
+            f"{_problem(wanted, present, number=len(found))} in {describe(url)}: pass --table with "
+            f"one of {', '.join(present) or 'its tables'}"
         )
     ((chosen, (names, layout)),) = found.items()
     return chosen, names, layout
+
+
+def _problem(wanted: str | None, present: Sequence[str], *, number: int) -> str:
+    if wanted is None:
+        return (
+            f"{'several tables have' if number else 'no table has'} the columns of an SDK's store"
+        )
+    if wanted in present:
+        return f"table {wanted!r} is not a table of an SDK's store"
+    return f"table {wanted!r} not found"
 
 
 def _count(source: TableClause) -> Select[int]:

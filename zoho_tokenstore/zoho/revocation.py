@@ -49,14 +49,13 @@ def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
         raise RevocationError(
             "refresh token and access token missing: delete the stored token instead"
         )
-    endpoint = f"{accounts_url or _token_endpoint(token.api_domain)}/revoke"
+    endpoint = accounts_url or _token_endpoint(token.api_domain)
     host = _host_of(endpoint)
     if not host:
         raise RevocationError(
-            f"invalid accounts URL {accounts_url!r}: pass --accounts-url with the token endpoint, "
-            f"for example {EXAMPLE_URL}"
+            f"invalid token endpoint {endpoint!r}: pass --accounts-url, for example {EXAMPLE_URL}"
         )
-    request = Request(endpoint, urlencode({"token": secret}).encode())
+    request = Request(f"{endpoint}/revoke", urlencode({"token": secret}).encode())
     # Tracebacks with local variables would show them.
     secret, token = "", TokenRecord()
     try:
