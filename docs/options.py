@@ -1,4 +1,4 @@
-"""Writes the page about every option from the command line itself: ``python docs/options.py``."""
+"""Generates the reference of all options from the command line: ``python docs/options.py``."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +12,7 @@ PAGE = Path(__file__).parent / "reference" / "options.md"
 
 
 def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - Typer's, or click's
-    """Yield every command with its name, those of groups with the group's."""
+    """Yield every command with its full name."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands_of(command, f"{name} ")
@@ -21,8 +21,8 @@ def commands_of(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # n
 
 
 def page() -> str:
-    """Return the page: what each command's ``--help`` says."""
-    lines = ["# Options", "", "What `--help` says of every command."]
+    """Return the page with the help texts of all commands."""
+    lines = ["# Options", "", "The texts of `--help` for every command."]
     for name, command in sorted(commands_of(typer.main.get_command(app))):
         lines += ["", f"## {name}", "", " ".join(command.help.split()), ""]
         for parameter in command.params:

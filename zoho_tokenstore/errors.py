@@ -1,8 +1,44 @@
-"""Every error that this package raises, under one root.
+"""All errors and warnings of this package.
 
-No message holds a secret: tokens, client secrets and database passwords stay out, so that errors
-can be logged as they are. The methods that an SDK calls wrap these errors in the SDK's own
-``SDKException``; ours is then its ``cause``.
+The exception hierarchy, each class with the builtin it also is::
+
+    TokenStoreError
+    ├── InvalidTokenError              ValueError
+    │   └── TokenTypeError             TypeError
+    ├── AmbiguousTokenError            LookupError
+    ├── IdConflictError                ValueError
+    ├── UnknownIdError                 LookupError
+    ├── RefreshError
+    │   ├── LoginRequiredError         PermissionError
+    │   ├── RefreshFailedError
+    │   ├── RefreshThrottledError
+    │   └── RefreshTimeoutError        TimeoutError
+    ├── RevocationError
+    ├── EncryptionError
+    │   ├── MissingKeyError
+    │   └── DecryptionError
+    ├── ConfigurationError             ValueError
+    │   ├── BadKeyError
+    │   ├── MissingDriverError         ImportError
+    │   └── MissingSDKError            ImportError
+    ├── SourceError                    ValueError
+    ├── ImportConflictError            ValueError
+    └── DatabaseError
+        ├── DatabaseUnavailableError   ConnectionError
+        ├── DatabaseBusyError          TimeoutError
+        ├── ReadOnlyDatabaseError      PermissionError
+        ├── DatabaseFullError          OSError
+        ├── CorruptDatabaseError
+        └── SchemaError
+            ├── SchemaMissingError     LookupError
+            ├── SchemaOlderError
+            ├── SchemaNewerError
+            ├── ForeignSchemaError
+            │   └── SDKSchemaError
+            └── MigrationError         ValueError
+
+Messages hold no tokens, client secrets or passwords, so they can be logged. The methods that an SDK
+calls wrap these errors in the SDK's own ``SDKException``, with the original error as its ``cause``.
 """
 
 from typing import ClassVar
@@ -48,176 +84,160 @@ __all__ = [
 
 
 class UnencryptedConnectionWarning(UserWarning):
-    """The database is on another host, and what is sent there is not encrypted."""
+    """The connection to a database on another host is not encrypted."""
 
 
 class ReadableSecretsWarning(UserWarning):
-    """The store has no keyring, so whoever reads the database has the tokens."""
+    """The store has no keyring, so tokens and client secrets are stored unencrypted."""
 
 
 class TokenStoreError(Exception):
-    """The root of all errors of this package."""
+    """The base class of all errors of this package."""
 
 
 class InvalidTokenError(TokenStoreError, ValueError):
-    """A token, or an id, holds something that cannot be stored or looked up."""
+    """A token or an id has a value that cannot be stored or looked up."""
 
 
 class TokenTypeError(InvalidTokenError, TypeError):
-    """What was passed is not a token of the SDK, or an id is not text."""
+    """An argument is not a token of the SDK, or an id is not text."""
 
 
 class AmbiguousTokenError(TokenStoreError, LookupError):
-    """More than one stored token fits, and the store never guesses.
+    """More than one stored token matches, and the store does not guess.
 
     Attributes:
-        ids: The ids of the stored tokens that fit.
+        ids: Ids of the matching tokens.
     """
 
     def __init__(self, message: str, ids: tuple[str, ...] = ()) -> None:
-        """Keep the ids beside the message."""
         super().__init__(message)
         self.ids = ids
 
 
 class IdConflictError(TokenStoreError, ValueError):
-    """A token carries an id that belongs to another user's stored token.
+    """A token has the id of another user's stored token.
 
     Attributes:
-        id: The id in question.
+        id: Id that both tokens have.
     """
 
     def __init__(self, message: str, id: str = "") -> None:
-        """Keep the id beside the message."""
         super().__init__(message)
         self.id = id
 
 
 class UnknownIdError(TokenStoreError, LookupError):
-    """No token is stored under this id (only raised with ``missing_id="raise"``)."""
+    """No token is stored under this id, or for this user."""
 
 
 class RefreshError(TokenStoreError):
-    """The access token has expired, and it cannot be refreshed now."""
+    """The access token has expired and cannot be refreshed at this time.
+
+    Attributes:
+        reason: Zoho's error code or the name of the exception, empty if unknown.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class LoginRequiredError(RefreshError, PermissionError):
-    """Zoho has refused the stored login for good: save new credentials, by a new login.
-
-    Attributes:
-        reason: Zoho's error code.
-    """
-
-    def __init__(self, message: str, reason: str = "") -> None:
-        """Keep the reason beside the message."""
-        super().__init__(message)
-        self.reason = reason
+    """Zoho has permanently refused the stored login: the user must log in again."""
 
 
 class RefreshFailedError(RefreshError):
-    """Another worker's refresh, which this one has waited for, has failed.
-
-    Attributes:
-        reason: Zoho's error code, or the kind of exception.
-    """
-
-    def __init__(self, message: str, reason: str = "") -> None:
-        """Keep the reason beside the message."""
-        super().__init__(message)
-        self.reason = reason
+    """The refresh by another worker that this worker waited for has failed."""
 
 
 class RefreshThrottledError(RefreshError):
-    """There were as many refreshes as Zoho allows.
+    """Zoho's limit for refreshes of one refresh token is reached.
 
     Attributes:
-        seconds: How long to wait.
+        seconds: Seconds until the next refresh is allowed.
     """
 
     def __init__(self, message: str, seconds: float = 0.0) -> None:
-        """Keep the seconds beside the message."""
         super().__init__(message)
         self.seconds = seconds
 
 
 class RefreshTimeoutError(RefreshError, TimeoutError):
-    """Another worker's refresh took longer than ``RefreshPolicy(wait=…)``."""
+    """The refresh by another worker takes longer than ``RefreshPolicy(wait=…)``."""
 
 
 class RevocationError(TokenStoreError):
-    """Zoho has not revoked a token; it stays stored."""
+    """Zoho has not revoked a token, which therefore stays stored."""
 
 
 class EncryptionError(TokenStoreError):
-    """A stored value cannot be read with the keys at hand; nothing was changed."""
+    """A stored value cannot be read with the keys of the keyring."""
 
 
 class MissingKeyError(EncryptionError):
-    """The table is encrypted with keys that the keyring has not.
+    """The keyring is missing keys used by this table.
 
     Attributes:
-        key_ids: The ids of the keys that are missing, or are others under these ids.
+        key_ids: Ids of the keys that are missing or differ from those of the table.
     """
 
     def __init__(self, message: str, key_ids: tuple[str, ...] = ()) -> None:
-        """Keep the ids beside the message."""
         super().__init__(message)
         self.key_ids = key_ids
 
 
 class DecryptionError(EncryptionError):
-    """A stored value was encrypted with an unknown key, or was damaged, or does not belong here.
+    """A stored value is damaged, was moved from another place or needs an unknown key.
 
     Attributes:
-        token_ids: The ids of the tokens concerned.
-        column: The column, if it is one alone.
+        token_ids: Ids of the affected tokens.
+        column: The affected column, empty if there are several.
     """
 
     def __init__(self, message: str, token_ids: tuple[str, ...] = (), column: str = "") -> None:
-        """Keep the place beside the message."""
         super().__init__(message)
         self.token_ids = token_ids
         self.column = column
 
 
 class SourceError(TokenStoreError, ValueError):
-    """What tokens are to be imported from, or exported to, cannot be used."""
+    """A file or table cannot be imported from or exported to."""
 
 
 class ConfigurationError(TokenStoreError, ValueError):
-    """The database URL, the table name or another setting cannot be used."""
+    """The database URL, the table name or another setting is invalid."""
 
 
 class BadKeyError(ConfigurationError):
-    """An encryption key cannot be used; the error names its position and never shows it."""
+    """An encryption key is invalid; the message names its position, never the key."""
 
 
 class MissingDriverError(ConfigurationError, ImportError):
-    """The URL's database needs a driver that is not installed."""
+    """The driver for the database URL is not installed."""
 
 
 class MissingSDKError(ConfigurationError, ImportError):
-    """No Zoho CRM SDK that this store serves can be imported."""
+    """No supported Zoho CRM SDK is installed."""
 
 
 class ImportConflictError(TokenStoreError, ValueError):
-    """An import met tokens that are stored already, and was told to fail then."""
+    """A token of the import already exists, and ``--on-conflict fail`` is set."""
 
 
 class DatabaseError(TokenStoreError):
-    """The database refused or failed the operation; nothing of it was stored."""
+    """The database failed or rejected the operation; the transaction is not stored."""
 
 
 class DatabaseUnavailableError(DatabaseError, ConnectionError):
-    """The database cannot be opened, reached or read.
+    """The database cannot be opened or reached.
 
-    After a save or a deletion it may have been done nevertheless, if the connection broke for good
-    while the answer was on its way. Doing it again is safe.
+    After a connection is lost during a commit, the change may be stored. It is safe to retry.
     """
 
 
 class DatabaseBusyError(DatabaseError, TimeoutError):
-    """Others kept the database, or the connection pool, locked for too long."""
+    """The database is locked by other writers, or the connection pool is exhausted."""
 
 
 class ReadOnlyDatabaseError(DatabaseError, PermissionError):
@@ -225,48 +245,48 @@ class ReadOnlyDatabaseError(DatabaseError, PermissionError):
 
 
 class DatabaseFullError(DatabaseError, OSError):
-    """There is no room left to store the token."""
+    """The disk of the database is full."""
 
 
 class CorruptDatabaseError(DatabaseError):
-    """The file is not an SQLite database, or it is damaged."""
+    """The file is not an SQLite database or is damaged."""
 
 
 class SchemaError(DatabaseError):
-    """The token table is not the one that this release works with.
+    """The token table does not fit this release.
 
     Attributes:
-        command: The command that mends it, ready to be typed.
+        command: Shell command that fixes it.
     """
 
     command: ClassVar[str] = "zoho-tokenstore upgrade"
 
 
 class SchemaMissingError(SchemaError, LookupError):
-    """The database has no token table, and the store was told not to create it."""
+    """The token table does not exist, and the store may not create it."""
 
 
 class SchemaOlderError(SchemaError):
-    """The token table was made by an earlier release."""
+    """The token table was created by an earlier release."""
 
 
 class SchemaNewerError(SchemaError):
-    """The token table was made by a later release."""
+    """The token table was created by a later release."""
 
     command: ClassVar[str] = "pip install --upgrade zoho-tokenstore"
 
 
 class ForeignSchemaError(SchemaError):
-    """A table of the same name exists that this package did not make."""
+    """A table with this name exists that another application created."""
 
     command: ClassVar[str] = "zoho-tokenstore upgrade --table zoho_oauthtoken"
 
 
 class SDKSchemaError(ForeignSchemaError):
-    """The table was made for the SDK's own ``DBStore``; it can be adopted in place."""
+    """The table was created for the SDK's ``DBStore`` and can be adopted in place."""
 
     command: ClassVar[str] = "zoho-tokenstore adopt"
 
 
 class MigrationError(SchemaError, ValueError):
-    """Alembic refused a migration, or the table is not what the model describes."""
+    """A migration failed, or the table differs from the model."""

@@ -1,4 +1,4 @@
-"""The settings: how refreshes are coordinated, and how long tokens may live."""
+"""Policies that an application sets: refresh coordination and token retention."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ __all__ = ["RefreshEvent", "RefreshPolicy", "TokenPolicy"]
 
 SHORTEST: Final = 1e-6
 LONGEST: Final = 365_000 * 86_400.0
-"""Seconds that a token may live: what a ``timedelta`` holds, and the calendar can go back by."""
+"""Limits of a token's age in seconds, within the range of ``timedelta`` and ``datetime``."""
 
 NUMBERS: Final = ("early", "lease", "wait", "http_timeout", "budget", "budget_window", "cooldown")
 
@@ -40,21 +40,23 @@ class RefreshEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshPolicy:
-    """When tokens are refreshed, by whom, and how often.
+    """Timing and limits of token refreshes.
 
     Attributes:
-        early: Seconds before the expiry from which on one worker refreshes, while all others go on
-            with the valid token.
-        lease: Seconds that a worker has for a refresh. When it has died, another takes over then.
-        wait: Seconds that a worker waits for another's refresh of an expired token.
-        http_timeout: Seconds that Zoho may take to connect, and to send anything.
-        budget: Refreshes of one refresh token in ``budget_window``. Zoho allows 10 in 10 minutes.
-        budget_window: Seconds over which they are counted.
-        cooldown: Seconds without a refresh after Zoho has refused for their number.
-        on_event: Called with every :class:`RefreshEvent`, in the thread that it happened in.
+        early: Seconds before the expiry at which one worker starts a refresh. All other workers
+            continue with the valid token.
+        lease: Seconds that a worker has for a refresh. Afterwards another worker takes over.
+        wait: Seconds that a worker waits for another worker's refresh of an expired token.
+        http_timeout: Seconds that Zoho may take to connect, and to send data.
+        budget: Refreshes allowed for one refresh token within ``budget_window``. Zoho allows 10 in
+            10 minutes.
+        budget_window: Seconds over which refreshes are counted.
+        cooldown: Seconds without a refresh after Zoho has throttled one.
+        on_event: Callback for every :class:`RefreshEvent`, called in the thread of the refresh.
 
     Raises:
-        ConfigurationError: A number is not positive, or a lease would end before Zoho's time.
+        ConfigurationError: A number is not positive, or ``lease`` is not longer than
+            ``http_timeout``.
     """
 
     early: float = 300.0
@@ -67,42 +69,51 @@ class RefreshPolicy:
     on_event: Callable[[RefreshEvent], None] | None = None
 
     def __post_init__(self) -> None:
-        """Check every number."""
+        """Check every number.
+
+        Raises:
+            ConfigurationError: A number is not positive, or the lease is too short.
+        """
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in NUMBERS and not _is_positive(value, or_zero=field.name == "early"):
                 raise ConfigurationError(
-                    f"RefreshPolicy({field.name}=…) must be a positive number, not {value!r}"
+                    f"RefreshPolicy({field.name}={value!r}) is invalid: pass a positive number"
                 )
         if not isinstance(self.budget, int):
             raise ConfigurationError(
-                f"RefreshPolicy(budget=…) must be a whole number, not {self.budget!r}"
+                f"RefreshPolicy(budget={self.budget!r}) is invalid: pass an integer"
             )
         if self.lease <= self.http_timeout:
             raise ConfigurationError(
-                f"RefreshPolicy(lease=…) must be longer than http_timeout: {self.lease} seconds "
-                f"are over before Zoho's {self.http_timeout} are"
+                f"RefreshPolicy(lease={self.lease!r}) is too short: pass more seconds than "
+                f"http_timeout={self.http_timeout!r}"
             )
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """How long a token may be served; what is older, or idle for longer, is deleted on sight.
+    """Limits after which a stored token is not served any more, and deleted at its next lookup.
 
     Attributes:
-        max_age: Time since the user's last login: a ``timedelta``, or seconds.
-        max_idle: Time since the token was last saved or found: a ``timedelta``, or seconds. Finding
-            is noted for each token once in a twentieth of this time, and at least once an hour.
+        max_age: Maximum time since the user's last login: a ``timedelta``, or seconds.
+        max_idle: Maximum time since the token was last saved or found: a ``timedelta``, or seconds.
+            A lookup is recorded once per twentieth of this time or once per hour, whichever is
+            shorter.
 
     Raises:
-        ConfigurationError: A time is not positive.
+        ConfigurationError: A limit is not positive, or longer than a thousand years.
     """
 
     max_age: timedelta | float | None = None
     max_idle: timedelta | float | None = None
 
     def __post_init__(self) -> None:
-        """Make times of what was given."""
+        """Convert both limits to ``timedelta``.
+
+        Raises:
+            ConfigurationError: A limit is out of range.
+        """
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, timedelta):
@@ -111,8 +122,8 @@ class TokenPolicy:
                 continue
             if not _is_positive(value) or not SHORTEST <= value <= LONGEST:
                 raise ConfigurationError(
-                    f"TokenPolicy({field.name}=…) must be a positive time below a thousand years, "
-                    f"a timedelta or seconds, not {value!r}"
+                    f"TokenPolicy({field.name}={value!r}) is invalid: pass a positive timedelta or "
+                    "number of seconds, below a thousand years"
                 )
             object.__setattr__(self, field.name, timedelta(seconds=value))
 

@@ -1,4 +1,4 @@
-"""Settings from the environment: read here, once, and nowhere else."""
+"""Settings from environment variables."""
 
 import os
 from collections.abc import Mapping
@@ -22,13 +22,13 @@ SWITCH: Final = {"on": True, "off": False}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the tokens are.
+    """Database, table and keys of a store.
 
     Attributes:
-        url: The database URL.
-        token_schema: The names of the table and its schema.
-        keyring: The encryption keys, if any.
-        audit: Whether it is noted what happens to tokens.
+        url: Database URL.
+        token_schema: Names of the token table and its schema.
+        keyring: Encryption keys, ``None`` to store secrets unencrypted.
+        audit: Whether changes of tokens are recorded in the audit log.
     """
 
     url: str
@@ -45,23 +45,23 @@ class Settings:
         """Read ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS(_FILE)`` and ``_AUDIT``.
 
         Args:
-            environ: The environment.
-            overrides: What was said more directly, such as on a command line: ``url``, ``table``
-                and ``schema``; an absent or empty one leaves the word to the environment.
+            environ: Environment variables.
+            overrides: Values that take precedence, such as options of a command: ``url``,
+                ``table``, ``schema`` and ``keys_file``. Absent and empty values are ignored.
 
         Raises:
-            ConfigurationError: A value is missing or cannot be used; it names the variable.
+            ConfigurationError: A value is missing or invalid; the message names the variable.
         """
-        said = overrides or {}
+        options = overrides or {}
         names = ("url", "table", "schema", "keys", "keys_file", "audit")
-        values = {name: said.get(name) or environ.get(PREFIX + name.upper()) for name in names}
-        if said.get("keys_file"):
+        values = {name: options.get(name) or environ.get(PREFIX + name.upper()) for name in names}
+        if options.get("keys_file"):
             values["keys"] = None
         try:
             return cls._checked(values)
         except ConfigurationError as error:
-            # Whatever shows a traceback's local variables would show the environment.
-            environ, overrides, said, values = {}, None, {}, {}
+            # Tracebacks with local variables would show the environment.
+            environ, overrides, options, values = {}, None, {}, {}
             raise error.with_traceback(None) from error.__cause__
 
     @classmethod
@@ -69,14 +69,16 @@ class Settings:
         url = values["url"]
         if url is None:
             raise ConfigurationError(
-                f"no database: set {PREFIX}URL (or pass --url), such as sqlite:///tokens.db"
+                f"database URL missing: set {PREFIX}URL or pass --url, for example "
+                "sqlite:///tokens.db"
             )
         try:
             make_url(url)
         except (ArgumentError, ValueError):
             # From None: the cause may show the URL, and with it a password.
             raise ConfigurationError(
-                f"{PREFIX}URL (or --url) is not a database URL: write it like sqlite:///tokens.db"
+                f"{PREFIX}URL or --url is not a database URL: set it to, for example, "
+                "sqlite:///tokens.db"
             ) from None
         try:
             schema = TokenSchema(values["table"] or DEFAULT_TABLE, values["schema"] or None)
@@ -84,14 +86,14 @@ class Settings:
             raise ConfigurationError(f"{PREFIX}TABLE or {PREFIX}SCHEMA: {error}") from error
         audit = SWITCH.get(values["audit"] or "on")
         if audit is None:
-            raise ConfigurationError(f"{PREFIX}AUDIT must be 'on' or 'off'")
+            raise ConfigurationError(f"{PREFIX}AUDIT is invalid: set it to 'on' or 'off'")
         return cls(url, schema, _keyring(values["keys"], values["keys_file"]), audit)
 
 
 def _keyring(text: str | None, path: str | None) -> Keyring | None:
     if text and path:
         raise ConfigurationError(
-            f"set {PREFIX}KEYS or {PREFIX}KEYS_FILE (or --keys-file), not both"
+            f"{PREFIX}KEYS and {PREFIX}KEYS_FILE (or --keys-file) are both set: unset one of them"
         )
     source = f"{PREFIX}KEYS" if text else f"{PREFIX}KEYS_FILE (or --keys-file)"
     try:

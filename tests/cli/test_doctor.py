@@ -51,7 +51,7 @@ def test_readable_secrets_are_shown_with_what_to_do(url, doctor):
     status, found = doctor(url)
     assert status == 0
     assert found["encryption"][0] == "warn"
-    assert "readable (1 tokens)" in found["encryption"][1]
+    assert "secrets are stored unencrypted (1 token)" in found["encryption"][1]
     assert "keys generate" in found["encryption"][1]
 
 
@@ -62,7 +62,7 @@ def test_what_is_not_encrypted_with_the_first_key_yet_is_counted(url, doctor):
         store.save_token(login("bob"))
     status, found = doctor(url, f"{KEY},{OTHER}")
     assert (status, found["encryption"][0]) == (0, "warn")
-    assert "1 tokens are readable, 1 encrypted with older keys" in found["encryption"][1]
+    assert "1 unencrypted token, 1 token with older keys" in found["encryption"][1]
     assert found["tokens"] == ("ok", "2 stored")
 
 
@@ -90,7 +90,7 @@ def test_missing_keys_and_damaged_tokens_are_bad(url, doctor):
     engine.dispose()
     status, found = doctor(url, KEY)
     assert (status, found["tokens"][0]) == (1, "fail")
-    assert f"1 cannot be read ({bad})" in found["tokens"][1]
+    assert f"1 token cannot be decrypted ({bad})" in found["tokens"][1]
 
 
 def test_a_missing_table_is_bad_and_is_not_made(url, doctor):

@@ -270,10 +270,15 @@ def test_delete_by_id_by_user_and_all(url, command):
     status, out, _ = command(url, "delete", "--yes", "--json", "--user", "alice")
     assert (status, json.loads(out)) == (0, {"deleted": 2})
     assert users(url) == ["dave"]
-    for arguments in ([ids[4], "unknown"], ["unknown"], ["--user", "alice"], ["--user", ""]):
+    for arguments, message in (
+        ([ids[4], "unknown"], "unknown token id 'unknown'; nothing was changed"),
+        (["unknown", "none", "unknown"], "unknown token ids 'unknown', 'none'"),
+        (["--user", "alice"], "no tokens are stored for user 'alice'"),
+        (["--user", ""], "no tokens are stored for user ''"),
+    ):
         status, out, messages = command(url, "delete", "--yes", *arguments)
         assert (status, out) == (1, "")
-        assert "no token is stored" in messages
+        assert message in messages
     assert users(url) == ["dave"]
     save(url, *tokens[:4])
     assert command(url, "delete", "--yes", "--all")[:2] == (0, "deleted: 5\n")
@@ -315,7 +320,7 @@ def test_delete_asks_in_a_terminal(sqlite_url):
     save(sqlite_url, login("alice"), login("bob"))
     status, seen = in_terminal("delete", "--all", "--url", sqlite_url, answer="n\n")
     assert status == 1
-    assert "2 tokens will be deleted" in seen
+    assert "2 tokens would be deleted. Continue?" in seen
     assert "Traceback" not in seen
     assert users(sqlite_url) == ["alice", "bob"]
     status, seen = in_terminal("delete", "--all", "--url", sqlite_url, answer="y\n")
@@ -501,8 +506,8 @@ def test_no_other_host_is_asked(zohos, api_domain):
         (b'{"error": "invalid_code"}', "invalid_code"),
         (b'{"status": "failure"}', "unknown"),
         (b'["success"]', "unknown"),
-        (b"<html>", "cannot be asked at accounts.zoho.eu"),
-        (b"\xff", "cannot be asked at accounts.zoho.eu"),
+        (b"<html>", "request to accounts.zoho.eu failed"),
+        (b"\xff", "request to accounts.zoho.eu failed"),
         (TimeoutError(), "TimeoutError"),
         (HTTPError("u", 503, "m", None, io.BytesIO(b"body")), "503"),
     ],

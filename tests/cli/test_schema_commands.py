@@ -148,9 +148,9 @@ def test_the_demonstration_runs_to_its_end():
     assert result.returncode == 0, result.stderr
     for words in (
         "alice@example.com:60001234567",
-        "3 logins and 1 refreshes",
+        "3 logins and 1 refresh\n",
         "removed from the store",
-        "The database file stays at",
+        "Database file: ",
     ):
         assert words in result.stdout
     assert not re.search(r"1000\.[0-9a-f]{32}", result.stdout), "a token is shown"

@@ -108,10 +108,7 @@ def held(tokens):
 
 
 def without_ids(rows):
-    return sorted(
-        ({name: row[name] for name in row if name != "id"} for row in rows),
-        key=repr,
-    )
+    return sorted(({name: row[name] for name in row if name != "id"} for row in rows), key=repr)
 
 
 def counts(out):
@@ -187,7 +184,7 @@ def exported(command, tmp_path, sqlite_url):
         tokens = store.get_tokens()
     status, out, err = command("export", "filestore", path, "--layout", SDK.contract)
     assert (status, out) == (0, "")
-    assert f"{len(tokens)} tokens, readable, are in {path}" in err
+    assert f"{len(tokens)} tokens exported unencrypted to {path}" in err
     return SimpleNamespace(path=path, tokens=tokens)
 
 

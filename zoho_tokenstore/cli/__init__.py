@@ -1,6 +1,6 @@
-"""The command line: ``zoho-tokenstore``.
+"""The command line ``zoho-tokenstore``.
 
-Data goes to stdout, messages to stderr. Exit status: 0 done, 1 failed, 2 wrong usage.
+Data goes to stdout, messages to stderr. Exit status: 0 success, 1 failure, 2 wrong usage.
 """
 
 import sys
@@ -20,7 +20,7 @@ WRONG_USAGE: Final = 2
 
 app = typer.Typer(
     name="zoho-tokenstore",
-    help="Look after the OAuth tokens of Zoho CRM's Python SDKs.",
+    help="Manage the OAuth tokens of Zoho CRM's Python SDKs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -34,8 +34,8 @@ doctor.register(app)
 demo.register(app)
 
 
-def _print_version(asked: bool) -> None:  # noqa: FBT001 - the signature Typer calls
-    if asked:
+def _print_version(*, requested: bool) -> None:
+    if requested:
         typer.echo(__version__)
         raise typer.Exit
 
@@ -48,7 +48,7 @@ def options(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Look after the OAuth tokens of Zoho CRM's Python SDKs."""
+    """Manage the OAuth tokens of Zoho CRM's Python SDKs."""
 
 
 def main() -> None:

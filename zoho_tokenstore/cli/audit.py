@@ -1,18 +1,18 @@
-"""``zoho-tokenstore audit``: what happened to stored tokens."""
+"""The command ``zoho-tokenstore audit``."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
 from rich.table import Table
-from sqlalchemy import Row
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
-from zoho_tokenstore.cli.options import Json, on_table, opened_table, span
+from zoho_tokenstore.cli.options import Json, on_table, open_table, parse_duration
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.audit import Event
+from zoho_tokenstore.storage.queries import iter_audit_entries
 from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = ["register"]
@@ -32,23 +32,30 @@ def audit(
     settings: Settings,
     *,
     since: Annotated[
-        str | None, typer.Option("--since", help="Only what is not older, such as 24h or 7d.")
+        str | None,
+        typer.Option(
+            "--since", help="Only show entries of the last time span, for example 24h or 7d."
+        ),
     ] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Only this token's.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
+    token_id: Annotated[
+        str | None, typer.Option("--id", help="Only show entries of the token with this id.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Only show entries of this user's tokens.")
+    ] = None,
     event: Annotated[
-        Event | None, typer.Option("--event", help="Only this.", show_choices=True)
+        Event | None,
+        typer.Option("--event", help="Only show entries of this event.", show_choices=True),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what happened to stored tokens, in its order: when, to whose, by which process."""
-    asked = {"token_id": id, "user_name": user, "event": event}
-    wanted = {name: value for name, value in asked.items() if value is not None}
-    age = span(since, "--since")
+    """Show the audit log in chronological order."""
+    filters = {"token_id": token_id, "user_name": user, "event": event}
+    age = parse_duration(since, "--since")
     begin = datetime.fromtimestamp(0, UTC) if age is None else datetime.now(UTC) - age
     table = Table(*(name.replace("_", " ") for name in COLUMNS))
-    with opened_table(settings) as opened:
-        for entry in _entries(opened, begin, wanted):
+    with open_table(settings) as opened:
+        for entry in _entries(opened, begin, filters):
             if as_json:
                 data.print(json.dumps(entry))
             elif data.is_terminal:
@@ -60,18 +67,9 @@ def audit(
 
 
 def _entries(
-    opened: TokenTables, begin: datetime, wanted: dict[str, str]
+    opened: TokenTables, begin: datetime, filters: Mapping[str, str | None]
 ) -> Iterator[dict[str, Any]]:
-    after = opened.audit.first_id(begin)
-    while page := opened.database.read(lambda s: opened.audit.read_entries(s, after)):  # noqa: B023 - called at once
-        yield from (_shown(row) for row in page if _fits(row, wanted))
-        after = page[-1].entry_id
-
-
-def _fits(row: Row[Any], wanted: dict[str, str]) -> bool:
-    return all(getattr(row, name) == value for name, value in wanted.items())
-
-
-def _shown(row: Row[Any]) -> dict[str, Any]:
-    values = {name: getattr(row, name) for name in COLUMNS}
-    return values | {"at": f"{row.at:%Y-%m-%d %H:%M:%S.%f}Z"}
+    for entry in iter_audit_entries(opened.database, opened.audit, begin):
+        if all(value in (None, entry[name]) for name, value in filters.items()):
+            shown = {name: entry[name] for name in COLUMNS}
+            yield shown | {"at": f"{entry['at']:%Y-%m-%d %H:%M:%S.%f}Z"}

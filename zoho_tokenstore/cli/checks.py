@@ -1,66 +1,213 @@
-"""What ``doctor`` asks a database about itself; nothing of it changes anything."""
+"""The checks of ``doctor``: read-only, each with a verdict and advice."""
 
 import stat
-from pathlib import Path
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
 
-from sqlalchemy import URL, Executable, Table, delete, false, insert, select, update
-from sqlalchemy.orm import Session
+from zoho_tokenstore.cli.console import quantity
+from zoho_tokenstore.database.clock import TOLERANCE
+from zoho_tokenstore.encryption.codec import EncryptedCodec
+from zoho_tokenstore.errors import DecryptionError, MissingSDKError, TokenStoreError
+from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.state import HEAD
+from zoho_tokenstore.sdk import load
+from zoho_tokenstore.storage.maintenance import iter_records, refused_logins
+from zoho_tokenstore.storage.queries import TokenQueries, check_write_access, database_time, ping
+from zoho_tokenstore.storage.rotation import READABLE, count_keys
+from zoho_tokenstore.storage.tables import TokenTables
 
-from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.database.dialects import backend_of
-from zoho_tokenstore.errors import DatabaseError, ReadOnlyDatabaseError
-from zoho_tokenstore.schema.models import companion_table
-from zoho_tokenstore.schema.state import TokenSchema
+__all__ = ["Finding", "run_checks"]
 
-__all__ = ["check_permissions", "file_mode", "journal_mode"]
+Verdict = Literal["ok", "warn", "fail"]
+Result: TypeAlias = tuple[Verdict, str]
+
+NAMED: Final = 5
+"""Ids that a finding names at most."""
+
+SLOW: Final = 0.1
+"""Seconds of a round trip to the database that slow down every call of the SDK."""
+
+MANY_LOGINS: Final = 15
+"""Refresh tokens of one user that are reported: with the 21st, Zoho deletes the oldest
+(https://www.zoho.com/accounts/protocol/oauth/web-apps/access-token.html)."""
 
 
-def file_mode(url: URL) -> tuple[Path, int, bool] | None:
-    """Return an SQLite file, its mode, and whether it is its owner's only; ``None`` elsewhere."""
-    path = backend_of(url).file_of(url)
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The result of one check.
+
+    Attributes:
+        check: Name of the check.
+        verdict: ``"ok"``, ``"warn"`` for possible improvements or ``"fail"`` for errors.
+        found: Observation, with advice unless the verdict is ``"ok"``.
+    """
+
+    check: str
+    verdict: Verdict
+    found: str
+
+
+def run_checks(opened: TokenTables) -> Iterator[Finding]:
+    """Yield the findings of all checks, up to the first error that prevents the others."""
+    for name, check in CHECKS.items():
+        try:
+            result = check(opened)
+        except TokenStoreError as error:
+            yield Finding(name, "fail", str(error))
+            return
+        if result is not None:
+            yield Finding(name, *result)
+
+
+def _sdk(_: TokenTables) -> Result:
+    found = []
+    for package in ("zcrmsdk", "zohocrmsdk"):
+        try:
+            found.append(f"{package} (contract {load(package).contract})")
+        except MissingSDKError:
+            continue
+    if not found:
+        return ("warn", "no Zoho CRM SDK is installed here: install one where the store is used")
+    return "ok", " and ".join(found)
+
+
+def _database(opened: TokenTables) -> Result:
+    # The first connection warns if it is not encrypted.
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        ping(opened.database)
+    if caught:
+        return "warn", str(caught[0].message)
+    return "ok", f"{opened.database}, driver {opened.database.url.get_driver_name()}"
+
+
+def _round_trip(opened: TokenTables) -> Result:
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        ping(opened.database)
+        times.append(time.perf_counter() - began)
+    seconds = min(times)
+    if seconds > SLOW:
+        return ("warn", f"{seconds * 1000:.0f} ms per query: run the application near the database")
+    return "ok", f"{seconds * 1000:.2f} ms"
+
+
+def _pool(opened: TokenTables) -> Result:
+    return "ok", opened.database.pool_status()
+
+
+def _file(opened: TokenTables) -> Result | None:
+    path = opened.database.backend.file_of(opened.database.url)
     if path is None:
         return None
     mode = stat.S_IMODE(path.stat().st_mode)
-    return path, mode, not mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return "warn", f"other users can access {path}: run 'chmod 600 {path}'"
+    return "ok", f"mode {mode:04o}"
 
 
-def journal_mode(database: Database) -> str | None:
-    """Return the journal mode of an SQLite file, ``None`` elsewhere."""
-    if file_mode(database.url) is None:
+def _journal(opened: TokenTables) -> Result | None:
+    backend = opened.database.backend
+    if backend.file_of(opened.database.url) is None:
         return None
-    return database.read(database.backend.journal_mode)
+    mode = opened.database.read(backend.journal_mode)
+    if mode != "wal":
+        return "warn", (
+            f"journal mode is {mode}, so readers and writers block each other: move the file to a "
+            "local, writable disk, where write-ahead logging works"
+        )
+    return "ok", mode
 
 
-def check_permissions(database: Database, schema: TokenSchema) -> None:
-    """Make sure that every table may be written, by statements that concern no row.
-
-    To the audit it must be possible to append; the application needs nothing more there.
-
-    Raises:
-        ReadOnlyDatabaseError: One may not; the error says which, and how to allow it.
-        DatabaseUnavailableError: The database cannot be reached.
-    """
-    audit = companion_table(schema.table, "audit")
-    for table in schema.tables:
-        try:
-            database.write(lambda session: _touch(session, table, audit))  # noqa: B023 - called at once
-        except DatabaseError as error:
-            if type(error) not in (DatabaseError, ReadOnlyDatabaseError):
-                raise
-            raise ReadOnlyDatabaseError(
-                f"the table {table.name} may not be written ({error}): grant this user SELECT, "
-                f"INSERT, UPDATE and DELETE on {', '.join(each.name for each in schema.tables)} "
-                f"(on {audit.name} the first two suffice)"
-            ) from error
+def _schema(opened: TokenTables) -> Result:
+    schema = opened.schema
+    opened.database.read(lambda session: schema.ready(session.connection(), create=False))
+    migrations.check(opened.database, schema)
+    return "ok", f"{schema.name}, revision {HEAD} (head)"
 
 
-def _touch(session: Session, table: Table, audit: Table) -> None:
-    (key,) = table.primary_key
-    nothing = select(table).where(false())
-    statements: tuple[Executable, ...] = (
-        insert(table).from_select(list(table.columns.keys()), nothing),
-        update(table).where(false()).values({key.name: key}),
-        delete(table).where(false()),
-    )
-    for statement in statements[:1] if table is audit else statements:
-        session.execute(statement)
+def _permissions(opened: TokenTables) -> Result:
+    check_write_access(opened.database, opened.schema)
+    return "ok", "may read and write"
+
+
+def _encryption(opened: TokenTables) -> Result:
+    codec = opened.codec
+    counted = count_keys(opened.database, opened.table)
+    readable = counted.pop(READABLE, 0)
+    if not isinstance(codec, EncryptedCodec):
+        return "warn", (
+            f"secrets are stored unencrypted ({quantity(readable, 'token')}): create a key with "
+            "'zoho-tokenstore keys generate'"
+        )
+    first_id = codec.cipher.first_id
+    old = sum(number for key_id, number in counted.items() if key_id != first_id)
+    if readable or old:
+        return "warn", (
+            f"not encrypted with the first key: {quantity(readable, 'unencrypted token')}, "
+            f"{quantity(old, 'token')} with older keys; run 'zoho-tokenstore keys rotate'"
+        )
+    return "ok", f"all tokens are encrypted with key {first_id}"
+
+
+def _tokens(opened: TokenTables) -> Result:
+    errors: list[DecryptionError] = []
+    stored = sum(1 for _ in iter_records(opened.database, opened.tokens, errors.append))
+    if errors:
+        ids = [token_id for error in errors for token_id in error.token_ids]
+        return "fail", (
+            f"{quantity(len(ids), 'token')} cannot be decrypted ({_enumerated(ids)}): {errors[0]}"
+        )
+    refused = refused_logins(opened.database, opened.table, opened.codec)
+    if refused:
+        return "warn", (
+            f"{stored} stored, {len(refused)} refused by Zoho ({_enumerated(sorted(refused))}): "
+            "ask their users to log in again"
+        )
+    return "ok", f"{stored} stored"
+
+
+def _users(opened: TokenTables) -> Result:
+    many = TokenQueries(opened.database, opened.table).users_with_many_logins(MANY_LOGINS)
+    if many:
+        users = _enumerated([f"{name} has {number}" for name, number in many])
+        return "warn", (
+            f"users with more than {MANY_LOGINS} refresh tokens ({users}): revoke unused tokens, "
+            "because Zoho keeps 20 per user and deletes the oldest"
+        )
+    return "ok", f"at most {MANY_LOGINS} refresh tokens per user"
+
+
+def _clock(opened: TokenTables) -> Result:
+    seconds = time.time() - database_time(opened.database) / 1000
+    if abs(seconds) * 1000 > TOLERANCE:
+        return "warn", (
+            f"this host's clock differs from the database's by {seconds:+.0f} s: synchronize both "
+            "clocks (the store compensates, log files do not)"
+        )
+    return "ok", f"differs from the database's by {seconds:+.1f} s"
+
+
+CHECKS: Final[dict[str, Callable[[TokenTables], Result | None]]] = {
+    "SDK": _sdk,
+    "database": _database,
+    "round trip": _round_trip,
+    "pool": _pool,
+    "file": _file,
+    "journal": _journal,
+    "table": _schema,
+    "permissions": _permissions,
+    "encryption": _encryption,
+    "tokens": _tokens,
+    "users": _users,
+    "clock": _clock,
+}
+"""Checks by name, in an order in which each depends only on those before it."""
+
+
+def _enumerated(names: Sequence[str]) -> str:
+    return ", ".join(names[:NAMED]) + (", …" if len(names) > NAMED else "")

@@ -1,4 +1,4 @@
-"""Where the command line writes: data to stdout, messages and progress to stderr."""
+"""Output of the command line: data to stdout, messages and progress to stderr."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-__all__ = ["data", "messages", "print_table", "print_values", "progress_bar"]
+__all__ = ["data", "messages", "print_table", "print_values", "progress_bar", "quantity"]
 
 data: Final = Console(highlight=False, markup=False, soft_wrap=True)
 messages: Final = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -17,19 +17,30 @@ messages: Final = Console(stderr=True, highlight=False, markup=False, soft_wrap=
 CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
 
 
+def quantity(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: ``1 token``, ``2 tokens``.
+
+    Args:
+        number: Number of things.
+        noun: Noun in the singular.
+        plural: Plural, by default the noun with an ``s``.
+    """
+    return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def progress_bar() -> Progress:
-    """Return a progress bar, which is only seen on a terminal."""
+    """Return a progress bar that is only visible on a terminal."""
     return Progress(console=messages, disable=not messages.is_terminal)
 
 
 def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, its values in as many lines as they need."""
+    """Print a table as wide as the terminal, with long values wrapped."""
     for column in table.columns:
         column.overflow = "fold"
     data.print(table, soft_wrap=False)
 
 
 def print_values(values: Iterable[object]) -> None:
-    """Print values in a line, separated by tabs, for other programs: nothing is cut or folded."""
+    """Print a line of tab-separated values, neither cut nor wrapped, for other programs."""
     texts = ("" if value is None else str(value) for value in values)
     typer.echo("\t".join(CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", t) for t in texts))

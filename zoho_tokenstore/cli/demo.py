@@ -1,4 +1,4 @@
-"""``zoho-tokenstore demo``: the real SDK on a real store, with Zoho played by ``LocalZoho``."""
+"""The command ``zoho-tokenstore demo``: the real SDK with a real store and a ``LocalZoho``."""
 
 import sqlite3
 import tempfile
@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from zoho_tokenstore.cli.console import quantity
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.sdk import load
@@ -27,15 +28,16 @@ __all__ = ["register"]
 
 USERS: Final = tuple(Account(f"{name}@example.com") for name in ("alice", "bob", "carol"))
 SHORT_LIFE: Final = 12.0
-"""Seconds that Carol's first access token lives: enough to log in, little to wait for."""
+"""Seconds that Carol's first access token is valid: enough to log in, and a short wait."""
 
-CROWD: Final = 16
+WORKERS: Final = 16
+"""Processes that use the store at the same time."""
 
 out: Final = Console(highlight=False)
 
 
 class DemoFailedError(TokenStoreError):
-    """The demonstration did not show what it promises."""
+    """A scene of the demonstration did not end as expected."""
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +46,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo() -> None:
-    """Show three users logging in, coming back, being refreshed and revoked."""
+    """Run a demonstration with three users: login, reuse, refresh and revocation of tokens."""
     load("zohocrmsdk")
     folder = Path(tempfile.mkdtemp(prefix="zoho-tokenstore-"))
     with LocalZoho() as zoho:
@@ -53,12 +55,12 @@ def demo() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Demo:
-    """One run: a local Zoho, and a folder for the database.
+    """One run of the demonstration.
 
     Attributes:
-        zoho: The stand-in for Zoho.
-        folder: Where the database file and the SDK's own files go.
-        key: What the tokens are encrypted with.
+        zoho: Stand-in for Zoho.
+        folder: Folder of the database file.
+        key: Encryption key of the store.
     """
 
     zoho: LocalZoho
@@ -67,51 +69,65 @@ class Demo:
 
     @property
     def url(self) -> str:
-        """The database URL."""
+        """Database URL."""
         return f"sqlite:///{self.folder / 'tokens.db'}"
 
     def run(self) -> None:
-        """Play all scenes.
+        """Run all scenes.
 
         Raises:
-            DemoFailedError: A scene did not end as it should.
+            DemoFailedError: A scene did not end as expected.
         """
-        alice, bob, carol = USERS
         out.print(
             f"store = SQLAlchemyTokenStore({self.url!r}, keyring=Keyring.from_text(…))",
             style="bold",
             soft_wrap=True,
         )
 
+        expiry = self._show_logins()
+        self._show_new_process()
+        self._show_refresh(expiry)
+        self._show_revocation()
+        self._show_encryption()
+        out.print(f"\nDatabase file: {self.folder / 'tokens.db'}", soft_wrap=True)
+
+    def _show_logins(self) -> float:
+        """Return when Carol's access token expires."""
+        alice, bob, carol = USERS
         _title("Three users log in with grant tokens, and each reads a record")
         self._log_in([alice, bob])
         self.zoho.accounts.lifetime = SHORT_LIFE
         self._log_in([carol])
-        expired = time.time() + SHORT_LIFE
+        expiry = time.time() + SHORT_LIFE
         self.zoho.accounts.lifetime = 3600.0
-        self._show(grants=3, refreshes=0)
+        self._print_tokens(grants=3, refreshes=0)
+        return expiry
 
-        _title("A new process knows only two user names: no login, no refresh")
-        self._come_back([alice, bob])
-        self._show(grants=3, refreshes=0)
+    def _show_new_process(self) -> None:
+        _title("A new process that only knows two user names needs no login and no refresh")
+        self._come_back(USERS[:2])
+        self._print_tokens(grants=3, refreshes=0)
 
-        _title(f"Carol's access token has expired, and {CROWD} processes need it: one refresh")
-        with out.status("waiting for it to expire"):
-            time.sleep(max(0.0, expired - time.time()))
+    def _show_refresh(self, expiry: float) -> None:
+        _title(f"Carol's access token has expired: {WORKERS} processes share one refresh")
+        with out.status("waiting for the access token to expire"):
+            time.sleep(max(0.0, expiry - time.time()))
         self.zoho.delay = 1.0
-        with out.status(f"{CROWD} processes start"):
-            self._come_back([carol], processes=CROWD)
-        self._show(grants=3, refreshes=1)
+        with out.status(f"starting {WORKERS} processes"):
+            self._come_back(USERS[2:], processes=WORKERS)
+        self._print_tokens(grants=3, refreshes=1)
 
-        _title("Alice leaves: revoked at Zoho, removed from the store")
-        (revoked,) = self._in_new_processes("revoke", alice.user_name)
-        _expect(revoked, "Alice's token was revoked")
-        self._show(grants=3, refreshes=1)
-        _title("What whoever reads the database sees of Bob's refresh token")
-        seen = self._seen_by_others(bob)
-        out.print(f"{seen[:72]}…")
-        _expect(seen.startswith("zts1:"), "the refresh token is encrypted")
-        out.print(f"\nThe database file stays at {self.folder / 'tokens.db'}", soft_wrap=True)
+    def _show_revocation(self) -> None:
+        _title("Alice leaves: her token is revoked at Zoho and removed from the store")
+        (revoked,) = self._in_new_processes("revoke", USERS[0].user_name)
+        _expect("Alice's token is revoked", holds=revoked)
+        self._print_tokens(grants=3, refreshes=1)
+
+    def _show_encryption(self) -> None:
+        _title("Bob's refresh token as the database stores it")
+        value = self._stored_refresh_token(USERS[1])
+        out.print(f"{value[:72]}…")
+        _expect("the refresh token is encrypted", holds=value.startswith("zts1:"))
 
     def _log_in(self, users: Sequence[Account]) -> None:
         grants = [self.zoho.grant(user.email) for user in users]
@@ -126,8 +142,7 @@ class Demo:
     ) -> None:
         for visits in self._in_new_processes(method, argument, processes):
             for user, visit in zip(users, visits, strict=True):
-                own = visit.email == user.email
-                _expect(own, f"{user.email} is served with a token of their own")
+                _expect(f"{user.email} gets their own token", holds=visit.email == user.email)
 
     def _in_new_processes(
         self, method: str, argument: str | list[str], processes: int = 1
@@ -138,20 +153,21 @@ class Demo:
             calls = [pool.submit(_call, *work) for _ in range(processes)]
             return [call.result() for call in calls]
 
-    def _show(self, *, grants: int, refreshes: int) -> None:
+    def _print_tokens(self, *, grants: int, refreshes: int) -> None:
         with _store(self.url, self.key) as store:
             out.print(
                 _table([load("zohocrmsdk").read_token(token) for token in store.iter_tokens()])
             )
-        asked = (self.zoho.count("grant"), self.zoho.count("refresh"))
-        out.print(f"Zoho was asked for {asked[0]} logins and {asked[1]} refreshes so far")
-        _expect(asked == (grants, refreshes), "Zoho was asked as often as it had to be")
+        sent = (self.zoho.count("grant"), self.zoho.count("refresh"))
+        refreshed = quantity(sent[1], "refresh", "refreshes")
+        out.print(f"Requests to Zoho so far: {quantity(sent[0], 'login')} and {refreshed}")
+        _expect("Zoho gets no superfluous requests", holds=sent == (grants, refreshes))
 
-    def _seen_by_others(self, user: Account) -> str:
+    def _stored_refresh_token(self, user: Account) -> str:
         query = "SELECT refresh_token FROM oauthtoken WHERE user_name = ?"
         with closing(sqlite3.connect(self.folder / "tokens.db")) as connection:
-            (seen,) = connection.execute(query, (user.user_name,)).fetchone()
-        return str(seen)
+            (value,) = connection.execute(query, (user.user_name,)).fetchone()
+        return str(value)
 
 
 def _store(url: str, key: str) -> SQLAlchemyTokenStore:
@@ -161,19 +177,16 @@ def _store(url: str, key: str) -> SQLAlchemyTokenStore:
 def _call(
     method: str, argument: str | list[str], url: str, key: str, zoho: tuple[str, str]
 ) -> object:
-    """Run one method of the application, in a process of its own."""
+    """Call a method of the application in a new process."""
     from zoho_tokenstore.sdk.application import Application  # noqa: PLC0415 - needs an SDK
 
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        _store(url, key) as store,
-    ):
+    with tempfile.TemporaryDirectory() as folder, _store(url, key) as store:
         return getattr(Application(*zoho, Path(folder)), method)(store, argument)
 
 
-def _expect(shown: bool, what: str) -> None:  # noqa: FBT001 - an assertion
-    if not shown:
-        raise DemoFailedError(f"the demonstration failed; it should be that {what}")
+def _expect(claim: str, *, holds: bool) -> None:
+    if not holds:
+        raise DemoFailedError(f"demonstration failed: expected that {claim}")
 
 
 def _title(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the commands have in common: how a database is named, and how it is opened."""
+"""Options shared by the commands, and the database and table that they name."""
 
 import inspect
 import re
@@ -25,9 +25,9 @@ __all__ = [
     "confirm",
     "into_table",
     "on_table",
-    "opened",
-    "opened_table",
-    "span",
+    "open_database",
+    "open_table",
+    "parse_duration",
     "tables_of",
 ]
 
@@ -35,41 +35,54 @@ P = ParamSpec("P")
 
 Url = Annotated[
     str | None,
-    typer.Option(help="Database URL; without it ZOHO_TOKENSTORE_URL decides.", show_default=False),
+    typer.Option(
+        help="Use the database at this URL instead of ZOHO_TOKENSTORE_URL.", show_default=False
+    ),
 ]
 TableName = Annotated[
     str | None,
-    typer.Option("--table", help="Table name; else ZOHO_TOKENSTORE_TABLE, else oauthtoken."),
+    typer.Option(
+        "--table",
+        help="Use the token table with this name instead of ZOHO_TOKENSTORE_TABLE or 'oauthtoken'.",
+    ),
 ]
 IntoTableName = Annotated[
     str | None,
-    typer.Option("--into-table", help="Table name; else ZOHO_TOKENSTORE_TABLE, else oauthtoken."),
+    typer.Option(
+        "--into-table",
+        help="Import into the token table with this name instead of ZOHO_TOKENSTORE_TABLE or "
+        "'oauthtoken'.",
+    ),
 ]
 SchemaName = Annotated[
     str | None,
-    typer.Option("--schema", help="Schema that the table lies in; else ZOHO_TOKENSTORE_SCHEMA."),
+    typer.Option(
+        "--schema",
+        help="Use the token table in this database schema instead of ZOHO_TOKENSTORE_SCHEMA.",
+    ),
 ]
 KeysFile = Annotated[
     str | None,
     typer.Option(
         "--keys-file",
-        help="File with encryption keys; else ZOHO_TOKENSTORE_KEYS or _KEYS_FILE.",
+        help="Read the encryption keys from this file instead of ZOHO_TOKENSTORE_KEYS or "
+        "ZOHO_TOKENSTORE_KEYS_FILE.",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
 
 LONGEST: Final = timedelta(days=365_000)
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def on_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
-    """Give a command the options that name a token table, and pass it the settings they make."""
+    """Add the options that name a token table to a command, and pass it their settings."""
     return _with_settings(command, TableName)
 
 
 def into_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
-    """Do the same for a command whose ``--table`` is that of its source."""
+    """Do the same as :func:`on_table` for an import whose ``--table`` is its source."""
     return _with_settings(command, IntoTableName)
 
 
@@ -79,56 +92,72 @@ def _with_settings(
     options = {"url": Url, "table": table, "schema": SchemaName, "keys_file": KeysFile}
 
     @wraps(command)
-    def run(*given: P.args, **named: P.kwargs) -> None:
-        said = {name: cast("str | None", named.pop(name)) for name in options}
-        command(Settings.from_env(overrides=said), *given, **named)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        overrides = {name: cast("str | None", kwargs.pop(name)) for name in options}
+        command(Settings.from_env(overrides=overrides), *args, **kwargs)
 
     own = list(inspect.signature(command).parameters.values())[1:]
     common = (
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
         for name, option in options.items()
     )
-    # What Typer goes by.
+    # Typer reads the options from the signature.
     vars(run)["__signature__"] = inspect.Signature([*own, *common])
     return run
 
 
-def span(text: str | None, option: str) -> timedelta | None:
-    """Return the time that an option names, such as ``30d``.
+def parse_duration(text: str | None, option: str) -> timedelta | None:
+    """Convert the value of an option, such as ``30d``, to a ``timedelta``.
+
+    Args:
+        text: Value of the option, ``None`` if it is absent.
+        option: Name of the option for the error message.
 
     Raises:
-        ConfigurationError: It is none.
+        ConfigurationError: The text is not a duration.
     """
     if text is None:
         return None
     found = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
     if found is None or not int(found[1]):
         raise ConfigurationError(
-            f"{option} must be a number and a unit, such as 30d: s, m, h, d or w, not {text!r}"
+            f"invalid duration {text!r} for {option}: pass a number with the unit s, m, h, d or w, "
+            "for example 30d"
         )
-    long = timedelta(**{UNITS[found[2]]: int(found[1])})
-    if long > LONGEST:
-        raise ConfigurationError(f"{option} must be shorter than a thousand years, not {text!r}")
-    return long
+    duration = timedelta(**{UNITS[found[2]]: int(found[1])})
+    if duration > LONGEST:
+        raise ConfigurationError(
+            f"duration {text!r} for {option} is too long: pass less than a thousand years"
+        )
+    return duration
 
 
-def confirm(what: str, *, yes: bool) -> None:
-    """Ask before something is destroyed.
+def confirm(consequence: str, *, yes: bool) -> None:
+    """Ask for confirmation before data is changed.
+
+    Args:
+        consequence: Clause such as ``2 tokens would be deleted``.
+        yes: Whether the operator has confirmed with ``--yes``.
 
     Raises:
-        ConfigurationError: There is nobody to ask.
-        Abort: The answer is no.
+        ConfigurationError: Stdin is not a terminal.
+        Abort: The operator declines.
     """
     if yes:
         return
     if not sys.stdin.isatty():
-        raise ConfigurationError(f"{what}: say so with --yes")
-    typer.confirm(f"{what}. Go on?", abort=True, err=True)
+        raise ConfigurationError(f"{consequence}; pass --yes to confirm")
+    typer.confirm(f"{consequence}. Continue?", abort=True, err=True)
 
 
 @contextmanager
-def opened(settings: Settings, *, create: bool = True) -> Iterator[Database]:
-    """Open the database, and close it at the end; a missing file may be created or not."""
+def open_database(settings: Settings, *, create: bool = True) -> Iterator[Database]:
+    """Open the database for a block.
+
+    Args:
+        settings: Settings of the command.
+        create: Whether a missing SQLite file may be created.
+    """
     database = Database(settings.url, create=create)
     try:
         yield database
@@ -137,21 +166,25 @@ def opened(settings: Settings, *, create: bool = True) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_table(settings: Settings, *, read_only: bool = True) -> Iterator[TokenTables]:
-    """Open the database, which must have the table as this release makes it.
+def open_table(settings: Settings, *, read_only: bool = True) -> Iterator[TokenTables]:
+    """Open an existing token table of this release for a block.
+
+    Args:
+        settings: Settings of the command.
+        read_only: Whether tokens are only read, so that a new key is not added to the table.
 
     Raises:
-        SchemaError: It has not; the error names the command that helps.
+        SchemaError: The table is missing or of another release; the message names the command to
+            run.
     """
-    with opened(settings, create=False) as database:
-        database.read(
-            lambda session: settings.token_schema.ready(session.connection(), create=False)
-        )
+    with open_database(settings, create=False) as database:
+        schema = settings.token_schema
+        database.read(lambda session: schema.ready(session.connection(), create=False))
         yield tables_of(database, settings, read_only=read_only)
 
 
 def tables_of(database: Database, settings: Settings, *, read_only: bool = True) -> TokenTables:
-    """Return the tables that the settings name."""
+    """Return the tables that the settings name, which may not exist yet."""
     return TokenTables(
         database,
         settings.token_schema,

@@ -3,33 +3,42 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
 import typer
-from sqlalchemy import ColumnElement, false, func, or_, select, true
 
-from zoho_tokenstore.cli.console import data, messages, progress_bar
-from zoho_tokenstore.cli.options import (
-    Json,
-    Yes,
-    confirm,
-    on_table,
-    opened_table,
-    span,
-)
+from zoho_tokenstore.cli.console import data, messages, progress_bar, quantity
+from zoho_tokenstore.cli.options import Json, Yes, confirm, on_table, open_table, parse_duration
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
 from zoho_tokenstore.settings import Settings
-from zoho_tokenstore.storage.retention import expired_before, idle_since
+from zoho_tokenstore.storage.queries import RowCondition, TokenQueries
 from zoho_tokenstore.storage.tables import TokenTables
-from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.zoho.revocation import revoke as revoke_at_zoho
 
 __all__ = ["register"]
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]…", help="Ids of tokens.")]
-User = Annotated[str | None, typer.Option("--user", help="All tokens of this user.")]
+ExpiredFor = Annotated[
+    str | None,
+    typer.Option(
+        "--expired-for",
+        help="Delete tokens whose access token expired longer ago than this, for example 30d.",
+    ),
+]
+IdleFor = Annotated[
+    str | None,
+    typer.Option(
+        "--idle-for",
+        help="Delete tokens that were not saved or found for this long, for example 90d.",
+    ),
+]
+AuditOlderThan = Annotated[
+    str | None,
+    typer.Option(
+        "--audit-older-than",
+        help="Delete audit log entries that are older than this, for example 365d.",
+    ),
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -43,18 +52,23 @@ def register(app: typer.Typer) -> None:
 def delete(
     settings: Settings,
     *,
-    ids: Ids = None,
-    user: User = None,
-    everything: Annotated[bool, typer.Option("--all", help="Every token.")] = False,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]…", help="Delete the tokens with these ids.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Delete all tokens of this user.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Delete all tokens.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Delete stored tokens; Zoho goes on accepting them."""
-    _check_choice(ids, user, everything=everything)
-    with opened_table(settings) as opened:
-        chosen = true() if everything else _chosen(opened, ids, user)
-        number = _count(opened, chosen)
-        confirm(f"{number} tokens will be deleted", yes=yes)
+    """Delete stored tokens without revoking them: Zoho still accepts them."""
+    if bool(ids) + (user is not None) + everything != 1:
+        raise ConfigurationError("specify exactly one of ID, --user and --all")
+    with open_table(settings) as opened:
+        queries = TokenQueries(opened.database, opened.table)
+        chosen = queries.all_rows() if everything else _chosen_rows(queries, ids, user)
+        confirm(f"{quantity(queries.count_rows(chosen), 'token')} would be deleted", yes=yes)
         deleted = opened.deletion.delete_where(opened.database, chosen, event="deleted")
     _report(as_json=as_json, deleted=deleted)
 
@@ -63,35 +77,32 @@ def delete(
 def revoke(
     settings: Settings,
     *,
-    ids: Ids = None,
-    user: User = None,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]…", help="Revoke the tokens with these ids.")
+    ] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Revoke all tokens of this user.")
+    ] = None,
     accounts_url: Annotated[
         str | None,
         typer.Option(
             "--accounts-url",
-            help="Zoho's token endpoint; without it the tokens' data centres decide.",
+            help="Send requests to this token endpoint of Zoho instead of that of each token's "
+            "data center.",
             show_default=False,
         ),
     ] = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Revoke tokens at Zoho, and delete them; what Zoho does not revoke stays."""
-    _check_choice(ids, user)
-    revoked, failed = 0, 0
-    with opened_table(settings) as opened:
-        chosen = _find_each(opened, _ids(opened, _chosen(opened, ids, user)))
-        confirm(f"{len(chosen)} tokens will be revoked and deleted", yes=yes)
-        for token in chosen:
-            try:
-                revoke_at_zoho(token, accounts_url)
-            except RevocationError as error:
-                messages.print(f"token {token.id} stays: {error}", style="red")
-                failed += 1
-                continue
-            remove = partial(opened.deletion.delete_ids, keys=[token.id or ""], event="revoked")
-            opened.database.write(remove)
-            revoked += 1
+    """Revoke tokens at Zoho and delete them; a token that Zoho does not revoke stays stored."""
+    if bool(ids) == (user is not None):
+        raise ConfigurationError("specify exactly one of ID and --user")
+    with open_table(settings) as opened:
+        tokens = _chosen_tokens(opened, ids, user)
+        confirm(f"{quantity(len(tokens), 'token')} would be revoked and deleted", yes=yes)
+        revoked = sum(_revoke_and_remove(opened, token, accounts_url) for token in tokens)
+    failed = len(tokens) - revoked
     _report(as_json=as_json, revoked=revoked, failed=failed)
     if failed:
         raise typer.Exit(1)
@@ -101,103 +112,103 @@ def revoke(
 def purge(
     settings: Settings,
     *,
-    expired_for: Annotated[
-        str | None,
-        typer.Option("--expired-for", help="Tokens that expired so long ago, such as 30d."),
-    ] = None,
-    idle_for: Annotated[
-        str | None,
-        typer.Option("--idle-for", help="Tokens that nobody has saved or found for so long."),
-    ] = None,
-    audit_older_than: Annotated[
-        str | None, typer.Option("--audit-older-than", help="Entries of the audit, such as 365d.")
-    ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count only.")] = False,
+    expired_for: ExpiredFor = None,
+    idle_for: IdleFor = None,
+    audit_older_than: AuditOlderThan = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Count what would be deleted; delete nothing.")
+    ] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
-    """Delete tokens that nobody uses any more, and old entries of the audit; made for cron."""
+    """Delete unused tokens and old audit log entries, for example from a cron job."""
     now = datetime.now(UTC)
-    expired = span(expired_for, "--expired-for")
-    idle = span(idle_for, "--idle-for")
-    audit = span(audit_older_than, "--audit-older-than")
-    if not (expired or idle or audit):
-        raise ConfigurationError("say what: --expired-for, --idle-for or --audit-older-than")
-    with opened_table(settings) as opened:
-        chosen = or_(
-            false(),
-            *([expired_before(opened.table, now - expired)] if expired else []),
-            *([idle_since(opened.table, now - idle)] if idle else []),
+    expired = _time_before(now, expired_for, "--expired-for")
+    idle = _time_before(now, idle_for, "--idle-for")
+    oldest_entry = _time_before(now, audit_older_than, "--audit-older-than")
+    if expired is None and idle is None and oldest_entry is None:
+        raise ConfigurationError(
+            "specify at least one of --expired-for, --idle-for, --audit-older-than"
         )
-        tokens = _count(opened, chosen)
-        entries = 0 if audit is None else _count_entries(opened, now - audit)
+    with open_table(settings) as opened:
+        queries = TokenQueries(opened.database, opened.table)
+        chosen = queries.unused_rows(expired=expired, idle=idle)
+        tokens, entries = (queries.count_rows(chosen), _count_entries(opened, oldest_entry))
         if not dry_run:
-            confirm(f"{tokens} tokens and {entries} entries of the audit will go", yes=yes)
-            with progress_bar() as progress:
-                task = progress.add_task("purging", total=tokens)
-                tokens = opened.deletion.delete_where(
-                    opened.database, chosen, on_rows=lambda number: progress.advance(task, number)
-                )
-            entries = 0 if audit is None else _trim(opened, now - audit)
+            counted = f"{quantity(tokens, 'token')} and "
+            counted += quantity(entries, "audit log entry", "audit log entries")
+            confirm(f"{counted} would be deleted", yes=yes)
+            tokens = _purge_tokens(opened, chosen, tokens)
+            entries = _trim_audit(opened, oldest_entry)
     _report(as_json=as_json, tokens=tokens, audit=entries)
 
 
-def _check_choice(ids: Sequence[str] | None, user: str | None, *, everything: bool = False) -> None:
-    if bool(ids) + (user is not None) + everything != 1:
-        raise ConfigurationError("say which tokens: by their ids or by --user, one of these")
-
-
-def _chosen(
-    opened: TokenTables, ids: Sequence[str] | None, user: str | None
-) -> ColumnElement[bool]:
-    """Return the condition of the rows that are named.
+def _chosen_rows(
+    queries: TokenQueries, ids: Sequence[str] | None, user: str | None
+) -> RowCondition:
+    """Return the condition for the rows of a user, or with these ids.
 
     Raises:
-        UnknownIdError: There is no such token.
+        UnknownIdError: A token does not exist.
     """
     if user is not None:
-        chosen = opened.table.c.user_digest == digest("user_name", user)
-    else:
-        digests = {digest("id", key): key for key in ids or ()}
-        column = opened.table.c.id_digest
-        chosen = column.in_(digests)
-        found = select(column).where(chosen)
-        for known in opened.database.read(lambda s: s.scalars(found).all()):
-            digests.pop(known)
-        if digests:
-            missing = ", ".join(map(repr, digests.values()))
-            raise UnknownIdError(f"no token is stored under the id {missing}; nothing was done")
-    if not _count(opened, chosen):
-        raise UnknownIdError(f"no token is stored of the user {user!r}")
-    return chosen
+        chosen = queries.rows_of_user(user)
+        if not queries.count_rows(chosen):
+            raise UnknownIdError(f"no tokens are stored for user {user!r}")
+        return chosen
+    distinct = list(dict.fromkeys(ids or ()))
+    if missing := queries.missing_ids(distinct):
+        names = ", ".join(map(repr, missing))
+        raise UnknownIdError(
+            f"unknown token {'id' if len(missing) == 1 else 'ids'} {names}; nothing was changed"
+        )
+    return queries.rows_with_ids(distinct)
 
 
-def _ids(opened: TokenTables, chosen: ColumnElement[bool]) -> Sequence[str]:
-    return opened.database.read(
-        lambda session: session.scalars(select(opened.table.c.id).where(chosen)).all()
-    )
-
-
-def _find_each(opened: TokenTables, ids: Sequence[str]) -> list[TokenRecord]:
+def _chosen_tokens(
+    opened: TokenTables, ids: Sequence[str] | None, user: str | None
+) -> list[TokenRecord]:
+    queries = TokenQueries(opened.database, opened.table)
     found = (
-        opened.database.read(partial(opened.tokens.find_row, token=TokenRecord(id=key)))
-        for key in ids
+        opened.database.read(opened.tokens.find_row, TokenRecord(id=token_id))
+        for token_id in queries.row_ids(_chosen_rows(queries, ids, user))
     )
     return [token for token in found if token is not None]
 
 
-def _count(opened: TokenTables, chosen: ColumnElement[bool]) -> int:
-    query = select(func.count()).select_from(opened.table).where(chosen)
-    return opened.database.read(lambda session: session.scalar(query) or 0)
+def _revoke_and_remove(opened: TokenTables, token: TokenRecord, accounts_url: str | None) -> bool:
+    """Revoke a token and delete it; return whether Zoho has revoked it."""
+    try:
+        revoke_at_zoho(token, accounts_url)
+    except RevocationError as error:
+        messages.print(f"token {token.id!r} is not revoked: {error}", style="red")
+        return False
+    opened.database.write(opened.deletion.delete_ids, [token.id or ""], "revoked")
+    return True
 
 
-def _count_entries(opened: TokenTables, before: datetime) -> int:
-    return opened.database.read(lambda session: opened.audit.count_entries(session, before))
+def _time_before(now: datetime, duration: str | None, option: str) -> datetime | None:
+    parsed = parse_duration(duration, option)
+    return None if parsed is None else now - parsed
 
 
-def _trim(opened: TokenTables, before: datetime) -> int:
+def _purge_tokens(opened: TokenTables, chosen: RowCondition, total: int) -> int:
+    with progress_bar() as progress:
+        task = progress.add_task("deleting tokens", total=total)
+        return opened.deletion.delete_where(
+            opened.database, chosen, on_rows=lambda number: progress.advance(task, number)
+        )
+
+
+def _count_entries(opened: TokenTables, before: datetime | None) -> int:
+    if before is None:
+        return 0
+    return opened.database.read(opened.audit.count_entries, before)
+
+
+def _trim_audit(opened: TokenTables, before: datetime | None) -> int:
     trimmed = 0
-    while number := opened.database.write(partial(opened.audit.delete_entries, before=before)):
+    while before and (number := opened.database.write(opened.audit.delete_entries, before)):
         trimmed += number
     return trimmed
 

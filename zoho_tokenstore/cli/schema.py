@@ -1,4 +1,4 @@
-"""The commands about the schema: upgrade, downgrade, current, history, check."""
+"""The commands for the schema: upgrade, downgrade, current, history, check."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import make_url
 
 from zoho_tokenstore.cli.console import data, messages
-from zoho_tokenstore.cli.options import Json, SchemaName, TableName, Url, opened
+from zoho_tokenstore.cli.options import Json, SchemaName, TableName, Url, open_database
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import HEAD
@@ -16,13 +16,15 @@ from zoho_tokenstore.settings import Settings
 
 __all__ = ["register"]
 
-Sql = Annotated[bool, typer.Option("--sql", help="Print the SQL instead of running it.")]
+Sql = Annotated[
+    bool, typer.Option("--sql", help="Print the SQL statements instead of running them.")
+]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command()(upgrade)
-    # -1, "one revision back", is an argument and no option.
+    # -1, "one revision back", is an argument and not an option.
     app.command(context_settings={"ignore_unknown_options": True})(downgrade)
     app.command()(current)
     app.command()(history)
@@ -30,64 +32,72 @@ def register(app: typer.Typer) -> None:
 
 
 def upgrade(
-    revision: Annotated[str, typer.Argument(help="Where to go.")] = "head",
+    revision: Annotated[str, typer.Argument(help="Upgrade to this revision.")] = "head",
     *,
     url: Url = None,
     table: TableName = None,
     schema: SchemaName = None,
     sql: Sql = False,
 ) -> None:
-    """Create the token table, or bring it up to date."""
+    """Create the token table or upgrade it to this release."""
     settings = _settings(url, table, schema)
     if sql:
         migrations.offline_sql(
             make_url(settings.url), settings.token_schema, "upgrade", revision, sys.stdout
         )
         return
-    with opened(settings) as database:
+    with open_database(settings) as database:
         migrations.upgrade(database, settings.token_schema, revision)
-        _tell_revision(settings, database)
+        _print_revision(settings, database)
 
 
 def downgrade(
-    revision: Annotated[str, typer.Argument(help="Where to go: a revision, -1 or base.")],
+    revision: Annotated[
+        str,
+        typer.Argument(
+            help="Downgrade to this revision, by one revision (-1) or to an empty database (base)."
+        ),
+    ],
     *,
     url: Url = None,
     table: TableName = None,
     schema: SchemaName = None,
     sql: Sql = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Even if stored tokens are lost.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Downgrade even if stored tokens are lost.")
+    ] = False,
 ) -> None:
-    """Take the token table back to an earlier revision; base drops it."""
+    """Downgrade the token table to an earlier revision, or drop it with base."""
     settings = _settings(url, table, schema)
     if sql:
-        span = revision if ":" in revision else f"{HEAD}:{revision}"
+        revisions = revision if ":" in revision else f"{HEAD}:{revision}"
         migrations.offline_sql(
-            make_url(settings.url), settings.token_schema, "downgrade", span, sys.stdout
+            make_url(settings.url), settings.token_schema, "downgrade", revisions, sys.stdout
         )
         return
-    with opened(settings) as database:
+    with open_database(settings) as database:
         migrations.downgrade(database, settings.token_schema, revision, confirmed=yes)
-        _tell_revision(settings, database)
+        _print_revision(settings, database)
 
 
 def current(
     *, url: Url = None, table: TableName = None, schema: SchemaName = None, as_json: Json = False
 ) -> None:
-    """Show the revision that the database is at."""
+    """Show the revision of the token table."""
     settings = _settings(url, table, schema)
-    with opened(settings) as database:
+    with open_database(settings) as database:
         revision = _revision(settings, database)
     if as_json:
         data.print(json.dumps({"revision": revision, "head": HEAD}))
     elif revision is not None:
         data.print(f"{revision} (head)" if revision == HEAD else revision)
     else:
-        messages.print("no token table: run zoho-tokenstore upgrade")
+        options = settings.token_schema.options
+        messages.print(f"token table missing: run zoho-tokenstore upgrade{options}")
 
 
 def history(*, as_json: Json = False) -> None:
-    """List the revisions, newest first."""
+    """List all revisions, newest first."""
     revisions = migrations.history()
     if as_json:
         data.print(json.dumps([{"revision": key, "summary": doc} for key, doc in revisions]))
@@ -97,18 +107,18 @@ def history(*, as_json: Json = False) -> None:
 
 
 def check(*, url: Url = None, table: TableName = None, schema: SchemaName = None) -> None:
-    """Fail unless the table in the database is exactly the one that this release describes."""
+    """Check that the token table is exactly the one of this release."""
     settings = _settings(url, table, schema)
-    with opened(settings) as database:
+    with open_database(settings) as database:
         migrations.check(database, settings.token_schema)
-    messages.print("the table is what this release describes")
+    messages.print("the token table matches this release")
 
 
 def _settings(url: str | None, table: str | None, schema: str | None) -> Settings:
     return Settings.from_env(overrides={"url": url, "table": table, "schema": schema})
 
 
-def _tell_revision(settings: Settings, database: Database) -> None:
+def _print_revision(settings: Settings, database: Database) -> None:
     messages.print(f"{database} is at revision {_revision(settings, database) or 'base'}")
 
 

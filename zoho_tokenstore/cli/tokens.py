@@ -1,31 +1,32 @@
-"""The commands that look at stored tokens: list, show, stats."""
+"""The commands that show stored tokens: list, show, stats."""
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.table import Column, Table
-from sqlalchemy import select
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
-from zoho_tokenstore.cli.options import Json, on_table, opened_table
+from zoho_tokenstore.cli.options import Json, on_table, open_table
 from zoho_tokenstore.errors import UnknownIdError
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.maintenance import iter_records, needs_login, refused_logins
+from zoho_tokenstore.storage.queries import TokenQueries
 from zoho_tokenstore.storage.tables import TokenTables
-from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord, mask
 
 __all__ = ["register"]
 
 COLUMNS: Final = ("id", "user_name", "client_id", "refresh_token", "access_token", "expires")
 HOUR: Final = 3_600_000
+"""Milliseconds."""
 
-Sort = Literal["user", "client", "expiry", "id"]
-SORTED_BY: Final = {"user": "user_name", "client": "client_id", "expiry": "expiry", "id": "id"}
+SortKey = Literal["user", "client", "expiry", "id"]
+SORT_FIELDS: Final = {"user": "user_name", "client": "client_id", "expiry": "expiry", "id": "id"}
 
 
 def register(app: typer.Typer) -> None:
@@ -35,41 +36,64 @@ def register(app: typer.Typer) -> None:
     app.command()(stats)
 
 
+@dataclass(frozen=True, slots=True)
+class TokenFilter:
+    """The options of ``list`` that select tokens.
+
+    Attributes:
+        user: Name of the user, ``None`` for any.
+        client: Client id, ``None`` for any.
+        expired: Whether the access token must have expired.
+        needs_login: Whether the user must log in again.
+    """
+
+    user: str | None
+    client: str | None
+    expired: bool
+    needs_login: bool
+
+    def matches(self, token: TokenRecord, now: int, refused: Mapping[str, str]) -> bool:
+        """Return whether a token is selected.
+
+        Args:
+            token: Stored token.
+            now: Current time in epoch milliseconds.
+            refused: Result of :func:`~zoho_tokenstore.storage.logins.refused_logins`.
+        """
+        return (
+            self.user in (None, token.user_name)
+            and self.client in (None, token.client_id)
+            and (not self.expired or _has_expired(token, now))
+            and (not self.needs_login or needs_login(token, now, refused))
+        )
+
+
 @on_table
 def list_tokens(
     settings: Settings,
     *,
-    user: Annotated[str | None, typer.Option("--user", help="Only this user's.")] = None,
-    client: Annotated[str | None, typer.Option("--client", help="Only this client id's.")] = None,
+    user: Annotated[
+        str | None, typer.Option("--user", help="Only list tokens of this user.")
+    ] = None,
+    client: Annotated[
+        str | None, typer.Option("--client", help="Only list tokens of this client id.")
+    ] = None,
     expired: Annotated[
-        bool, typer.Option("--expired", help="Only those whose access token has expired.")
+        bool, typer.Option("--expired", help="Only list tokens whose access token has expired.")
     ] = False,
-    needs: Annotated[
-        bool, typer.Option("--needs-login", help="Only those that only the user can bring back.")
+    needs_login: Annotated[
+        bool, typer.Option("--needs-login", help="Only list tokens whose user must log in again.")
     ] = False,
-    sort: Annotated[Sort, typer.Option("--sort", help="What to sort by.")] = "user",
+    sort: Annotated[
+        SortKey, typer.Option("--sort", help="Sort the tokens by this field.")
+    ] = "user",
     as_json: Json = False,
 ) -> None:
-    """List the stored tokens, secrets masked, and those that cannot be read."""
-    now = _now()
-
-    def is_asked_for(token: TokenRecord) -> bool:
-        return (
-            user in (None, token.user_name)
-            and client in (None, token.client_id)
-            and (not expired or (token.expiry is not None and token.expiry <= now))
-            and (not needs or needs_login(token, now, refused))
-        )
-
+    """List the stored tokens with masked secrets, including tokens that cannot be decrypted."""
+    chosen = TokenFilter(user, client, expired, needs_login)
     unreadable: dict[str, str] = {}
-    with opened_table(settings) as opened:
-        refused = refused_logins(opened.database, opened.table, opened.codec)
-        rows = [
-            _shown(record, now, refused)
-            for record in _every(opened, unreadable)
-            if is_asked_for(record)
-        ]
-    key = SORTED_BY[sort]
+    rows = list(_matching_rows(settings, chosen, unreadable))
+    key = SORT_FIELDS[sort]
     rows.sort(key=lambda row: (row.get(key) is None, row.get(key), row["id"]))
     rows += [{"id": token_id, "error": error} for token_id, error in unreadable.items()]
     if as_json:
@@ -77,7 +101,8 @@ def list_tokens(
     elif data.is_terminal:
         print_table(_table(rows))
     else:
-        _print_lines(rows)
+        for row in rows:
+            print_values([row["id"], row["error"]] if "error" in row else map(row.get, COLUMNS))
     if unreadable:
         raise typer.Exit(1)
 
@@ -86,18 +111,18 @@ def list_tokens(
 def show(
     settings: Settings,
     *,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The token's id.")],
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="Show the token with this id.")],
     as_json: Json = False,
 ) -> None:
-    """Show one stored token, secrets masked."""
-    with opened_table(settings) as opened:
-        key = TokenRecord(id=id)
-        found = opened.database.read(lambda session: opened.tokens.find_row(session, key))
+    """Show one stored token with masked secrets."""
+    with open_table(settings) as opened:
+        found = opened.database.read(opened.tokens.find_row, TokenRecord(id=token_id))
         if found is None:
-            raise UnknownIdError(f"no token is stored under the id {id!r}")
+            raise UnknownIdError(f"unknown token id {token_id!r}")
         refused = refused_logins(opened.database, opened.table, opened.codec)
-        times = _times(opened, id)
-    shown = _shown(found, _now(), refused) | times
+        times = TokenQueries(opened.database, opened.table).row_times(token_id)
+    shown = _masked(found, _now(), refused)
+    shown |= {name: f"{at:%Y-%m-%d %H:%M:%SZ}" for name, at in times.items()}
     if as_json:
         data.print(json.dumps(shown))
         return
@@ -108,23 +133,21 @@ def show(
 
 @on_table
 def stats(settings: Settings, *, as_json: Json = False) -> None:
-    """Count users, clients, tokens that expire or need the user, and today's refreshes."""
+    """Count users, clients, tokens, required logins and today's refreshes."""
     now = _now()
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     users, clients, unreadable = set(), set(), dict[str, str]()
     counts = dict.fromkeys(("tokens", "expired", "expiring_within_the_hour", "needs_login"), 0)
-    with opened_table(settings) as opened:
+    with open_table(settings) as opened:
         refused = refused_logins(opened.database, opened.table, opened.codec)
-        for token in _every(opened, unreadable):
+        for token in _readable_tokens(opened, unreadable):
             users.add(token.user_name)
             clients.add(token.client_id)
             counts["tokens"] += 1
-            counts["expired"] += token.expiry is not None and token.expiry <= now
+            counts["expired"] += _has_expired(token, now)
             counts["expiring_within_the_hour"] += now < (token.expiry or 0) <= now + HOUR
             counts["needs_login"] += needs_login(token, now, refused)
-        refreshes = opened.database.read(
-            lambda session: opened.audit.count_events(session, "refreshed", today)
-        )
+        refreshes = opened.database.read(opened.audit.count_events, "refreshed", today)
     found = {
         "users": len(users - {None}),
         "clients": len(clients - {None}),
@@ -139,8 +162,19 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
             data.print(f"{name.replace('_', ' ')}: {number}")
 
 
-def _every(opened: TokenTables, unreadable: dict[str, str]) -> Iterator[TokenRecord]:
-    """Yield the tokens that can be read, and note why the others cannot."""
+def _matching_rows(
+    settings: Settings, chosen: TokenFilter, unreadable: dict[str, str]
+) -> Iterator[dict[str, Any]]:
+    now = _now()
+    with open_table(settings) as opened:
+        refused = refused_logins(opened.database, opened.table, opened.codec)
+        for token in _readable_tokens(opened, unreadable):
+            if chosen.matches(token, now, refused):
+                yield _masked(token, now, refused)
+
+
+def _readable_tokens(opened: TokenTables, unreadable: dict[str, str]) -> Iterator[TokenRecord]:
+    """Yield the tokens that can be read; add the ids of the others with the reason."""
     return iter_records(
         opened.database,
         opened.tokens,
@@ -148,8 +182,12 @@ def _every(opened: TokenTables, unreadable: dict[str, str]) -> Iterator[TokenRec
     )
 
 
-def _shown(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[str, Any]:
-    """Return what may be seen of a token."""
+def _has_expired(token: TokenRecord, now: int) -> bool:
+    return token.expiry is not None and token.expiry <= now
+
+
+def _masked(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[str, Any]:
+    """Return the fields of a token with masked secrets."""
     shown: dict[str, Any] = {
         name: mask(str(value)) if name in SECRET_FIELDS else value
         for name, value in record.known().items()
@@ -160,16 +198,7 @@ def _shown(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[st
     return shown | {"needs_login": needs_login(record, now, refused)}
 
 
-def _times(opened: TokenTables, token_id: str) -> dict[str, str]:
-    c = opened.table.c
-    names = ("created_at", "login_at", "updated_at", "used_at")
-    found = select(*(c[name] for name in names)).where(c.id_digest == digest("id", token_id))
-    row = opened.database.read(lambda session: session.execute(found).first())
-    times = zip(names, row or (), strict=False)
-    return {name: f"{at:%Y-%m-%d %H:%M:%SZ}" for name, at in times if at}
-
-
-def _table(rows: list[dict[str, Any]]) -> Table:
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(Column("id", no_wrap=True), *(name.replace("_", " ") for name in COLUMNS[1:]))
     for row in rows:
         if "error" in row:
@@ -179,12 +208,6 @@ def _table(rows: list[dict[str, Any]]) -> Table:
                 *(row.get(name) for name in COLUMNS), style="yellow" if row["needs_login"] else None
             )
     return table
-
-
-def _print_lines(rows: list[dict[str, Any]]) -> None:
-    """Print a line for each token, its values separated by tabs, as other programs want them."""
-    for row in rows:
-        print_values([row["id"], row["error"]] if "error" in row else map(row.get, COLUMNS))
 
 
 def _now() -> int:

@@ -1,4 +1,4 @@
-"""The commands that move tokens in and out: import, export, adopt."""
+"""The commands that transfer tokens: import, export, adopt."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,15 +10,15 @@ from typing import Annotated
 import typer
 from sqlalchemy import URL
 
-from zoho_tokenstore.cli.console import data, messages, progress_bar
+from zoho_tokenstore.cli.console import data, messages, progress_bar, quantity
 from zoho_tokenstore.cli.options import (
     Json,
     Yes,
     confirm,
     into_table,
     on_table,
-    opened,
-    opened_table,
+    open_database,
+    open_table,
     tables_of,
 )
 from zoho_tokenstore.errors import DecryptionError
@@ -28,29 +28,34 @@ from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.transfer.adoption import Adoption
 from zoho_tokenstore.transfer.dbstore import TableSource
 from zoho_tokenstore.transfer.exporter import write_csv, write_json
-from zoho_tokenstore.transfer.filestore import FileStoreSource, filestore_lines, is_number
+from zoho_tokenstore.transfer.filestore import FileStoreSource, filestore_lines, is_numeric_id
 from zoho_tokenstore.transfer.importer import Importer, ImportReport, OnConflict, Source
 from zoho_tokenstore.transfer.layouts import FileLayout
 
 __all__ = ["register"]
 
-imports = typer.Typer(help="Import tokens from the SDKs' own stores.", no_args_is_help=True)
-exports = typer.Typer(help="Export tokens, readable, to a file of yours.", no_args_is_help=True)
+imports = typer.Typer(help="Import tokens from an SDK's own store.", no_args_is_help=True)
+exports = typer.Typer(help="Export all tokens unencrypted to a file.", no_args_is_help=True)
 
 Conflict = Annotated[
     OnConflict,
     typer.Option(
-        "--on-conflict", help="Which one wins when a token is stored already; newer by expiry."
+        "--on-conflict",
+        help="For a token that already exists, use the one that expires later (newer), the stored "
+        "one (skip) or the imported one (replace), or import nothing (fail).",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Count what would be imported; change nothing.")
+]
 SourceTable = Annotated[
     str | None,
     typer.Option(
-        "--table", help="The table to read; by default the one that looks like the SDK's."
+        "--table",
+        help="Import the table with this name instead of the only one with the SDK's columns.",
     ),
 ]
-Target = Annotated[Path, typer.Argument(metavar="PATH", help="The file to write.")]
+Target = Annotated[Path, typer.Argument(metavar="PATH", help="Export to this file.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -65,12 +70,12 @@ def register(app: typer.Typer) -> None:
 def import_filestore(
     settings: Settings,
     *,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The FileStore's file.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Import this FileStore file.")],
     on_conflict: Conflict = "newer",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import the tokens of an SDK's FileStore; its file is only read."""
+    """Import tokens from the file of an SDK's FileStore, which is not changed."""
     _import(settings, FileStoreSource(path), on_conflict, dry_run=dry_run, as_json=as_json)
 
 
@@ -79,13 +84,15 @@ def import_filestore(
 def import_dbstore(
     settings: Settings,
     *,
-    source: Annotated[str, typer.Argument(metavar="URL", help="The DBStore's database.")],
+    source: Annotated[
+        str, typer.Argument(metavar="URL", help="Import from the database at this URL.")
+    ],
     source_table: SourceTable = None,
     on_conflict: Conflict = "newer",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import the tokens of an SDK's DBStore; its table is only read."""
+    """Import tokens from the table of an SDK's DBStore, which is not changed."""
     table = TableSource(source, source_table)
     _import(settings, table, on_conflict, dry_run=dry_run, as_json=as_json)
 
@@ -95,13 +102,13 @@ def import_dbstore(
 def import_sqlite(
     settings: Settings,
     *,
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The SQLite file.")],
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="Import from this SQLite file.")],
     source_table: SourceTable = None,
     on_conflict: Conflict = "newer",
     dry_run: DryRun = False,
     as_json: Json = False,
 ) -> None:
-    """Import the tokens of an SQLite file with a table like the SDK's; it is only read."""
+    """Import tokens from an SQLite file with the SDK's columns, which is not changed."""
     table = TableSource(URL.create("sqlite", database=str(path)), source_table)
     _import(settings, table, on_conflict, dry_run=dry_run, as_json=as_json)
 
@@ -114,93 +121,96 @@ def export_filestore(
     path: Target,
     layout: Annotated[
         FileLayout,
-        typer.Option("--layout", help="A: zcrmsdk 3; B: zohocrmsdk2-0, 2-1; C: 5-0 and later."),
+        typer.Option(
+            "--layout",
+            help="Write the columns of zcrmsdk 3 (A), of zohocrmsdk2-0 and 2-1 (B) or of "
+            "zohocrmsdk5-0 and later (C).",
+        ),
     ] = "C",
     yes: Yes = False,
 ) -> None:
-    """Export all tokens to a file for an SDK's FileStore."""
-    with _exporting(settings, path, yes=yes) as every:
-        ids = (token.id for token in every()) if layout == "C" else ()
-        highest = max((int(key) for key in ids if key and is_number(key)), default=0)
-        write_csv(path, filestore_lines(every(), layout, highest + 1))
+    """Export all tokens unencrypted to a file for an SDK's FileStore."""
+    with _exported_tokens(settings, path, yes=yes) as read_tokens:
+        ids = (token.id for token in read_tokens()) if layout == "C" else ()
+        highest = max((int(key) for key in ids if key and is_numeric_id(key)), default=0)
+        write_csv(path, filestore_lines(read_tokens(), layout, highest + 1))
 
 
 @exports.command("json")
 @on_table
 def export_json(settings: Settings, *, path: Target, yes: Yes = False) -> None:
-    """Export all tokens to a JSON file: a list of objects."""
-    with _exporting(settings, path, yes=yes) as every:
-        write_json(path, every())
+    """Export all tokens unencrypted to a JSON file with a list of objects."""
+    with _exported_tokens(settings, path, yes=yes) as read_tokens:
+        write_json(path, read_tokens())
 
 
 @on_table
 def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> None:
-    """Take over a table of the SDK's DBStore in place; it is kept under another name."""
-    names = settings.token_schema
-    confirm(f"the table {names.name} will be renamed to {names.name}_sdk", yes=yes)
-    with opened(settings) as database, progress_bar() as progress:
-        task = progress.add_task("adopting", total=None)
-        report, kept = Adoption(tables_of(database, settings, read_only=False)).run(
-            _tell_left_out, lambda size, total: progress.update(task, total=total, advance=size)
+    """Convert the table of an SDK's DBStore in place and keep the original under another name."""
+    schema = settings.token_schema
+    confirm(f"table {schema.name!r} would be renamed to '{schema.name}_sdk'", yes=yes)
+    with open_database(settings) as database, progress_bar() as progress:
+        task = progress.add_task("importing", total=None)
+        tables = tables_of(database, settings, read_only=False)
+        report, original = Adoption(tables).adopt_table(
+            _print_left_out, lambda size, total: progress.update(task, total=total, advance=size)
         )
-    messages.print(f"the SDK's table is kept as {kept}")
-    _report(report, as_json=as_json)
+    messages.print(f"the SDK's table is now named {original!r}")
+    _print_report(report, as_json=as_json)
 
 
 def _import(
     settings: Settings, source: Source, on_conflict: OnConflict, *, dry_run: bool, as_json: bool
 ) -> None:
-    with opened_table(settings, read_only=dry_run) as table:
-        tokens = table.tokens
-        with progress_bar() as progress:
-            task = progress.add_task("reading" if dry_run else "importing", total=source.total)
-            report = Importer(
-                table.database,
-                tokens,
-                on_conflict=on_conflict,
-                dry_run=dry_run,
-                on_left_out=_tell_left_out,
-                on_progress=lambda size: progress.advance(task, size),
-            ).run(source)
-    _report(report, as_json=as_json)
+    with open_table(settings, read_only=dry_run) as opened, progress_bar() as progress:
+        task = progress.add_task("reading" if dry_run else "importing", total=source.total)
+        report = Importer(
+            opened.database,
+            opened.tokens,
+            on_conflict=on_conflict,
+            dry_run=dry_run,
+            on_left_out=_print_left_out,
+            on_progress=lambda size: progress.advance(task, size),
+        ).import_source(source)
+    _print_report(report, as_json=as_json)
 
 
 @contextmanager
-def _exporting(
+def _exported_tokens(
     settings: Settings, path: Path, *, yes: bool
 ) -> Iterator[Callable[[], Iterator[TokenRecord]]]:
-    """Open the table, and yield what yields all its tokens; tell about those left out."""
+    """Open the table and yield a function that reads all tokens; report the unreadable ones."""
     if path.exists():
-        confirm(f"{path} will be overwritten", yes=yes)
+        confirm(f"{path} would be overwritten", yes=yes)
     unreadable: dict[str, str] = {}
     number = 0
-    with opened_table(settings) as table, progress_bar() as progress:
+    with open_table(settings) as opened, progress_bar() as progress:
         task = progress.add_task("exporting", total=None)
 
-        def every() -> Iterator[TokenRecord]:
+        def add_unreadable(error: DecryptionError) -> None:
+            unreadable.update(dict.fromkeys(error.token_ids, str(error)))
+
+        def read_tokens() -> Iterator[TokenRecord]:
             nonlocal number
             number = 0
-            for token in iter_records(table.database, table.tokens, note):
+            for token in iter_records(opened.database, opened.tokens, add_unreadable):
                 number += 1
                 progress.update(task, completed=number)
                 yield token
 
-        def note(error: DecryptionError) -> None:
-            unreadable.update(dict.fromkeys(error.token_ids, str(error)))
-
-        yield every
-    for why in unreadable.values():
-        messages.print(why, style="red")
-    messages.print(f"{number} tokens, readable, are in {path}: keep it as safe as they are")
+        yield read_tokens
+    for reason in unreadable.values():
+        messages.print(f"left out: {reason}", style="red")
+    messages.print(f"{quantity(number, 'token')} exported unencrypted to {path}: keep it secret")
     if unreadable:
         raise typer.Exit(1)
 
 
-def _tell_left_out(where: str, why: str) -> None:
-    messages.print(f"left out: {where}: {why}", style="red")
+def _print_left_out(place: str, reason: str) -> None:
+    messages.print(f"left out: {place}: {reason}", style="red")
 
 
-def _report(report: ImportReport, *, as_json: bool) -> None:
+def _print_report(report: ImportReport, *, as_json: bool) -> None:
     counts = asdict(report)
     if as_json:
         data.print(json.dumps(counts))

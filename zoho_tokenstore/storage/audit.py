@@ -39,8 +39,7 @@ Event = Literal[
     "policy-expired",
     "key-rotated",
 ]
-"""A save is ``"created"`` or ``"refreshed"``, or ``"claimed"`` when a user takes over a login that had
-none."""
+"""A save is ``"created"`` or ``"refreshed"``; it is ``"claimed"`` when a login gains its user."""
 
 PAGE_SIZE: Final = 4_000
 """Entries that are read or deleted at once."""

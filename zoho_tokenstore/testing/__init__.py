@@ -1,4 +1,4 @@
-"""For tests of applications, and of this package: a local Zoho and a store in plain lists."""
+"""Test doubles for applications: a local Zoho, and a token store in a list."""
 
 from zoho_tokenstore.testing.list_store import ListTokenStore
 from zoho_tokenstore.testing.local_zoho import LocalZoho, Request

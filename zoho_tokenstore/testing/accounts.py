@@ -1,6 +1,6 @@
-"""Zoho's accounts server as a state machine: who may have which token, and for how long.
+"""Zoho's accounts server as a state machine of users, logins and tokens.
 
-The answers follow what Zoho's servers send (https://www.zoho.com/crm/developer/docs/api/v8/,
+The responses are those of Zoho's servers (https://www.zoho.com/crm/developer/docs/api/v8/,
 "OAuth 2.0"): errors come with HTTP 200, and throttling as ``Access Denied``.
 """
 
@@ -12,30 +12,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-__all__ = ["Account", "Accounts", "Answer"]
+__all__ = ["Account", "Accounts", "Response"]
 
-Answer = dict[str, object]
+Response = dict[str, object]
+"""JSON object in the body of an HTTP response."""
 
 ORG_ID: Final = "60001234567"
 
-
 THROTTLE_WINDOW: Final = 600.0
-"""Seconds over which Zoho counts the access tokens of a refresh token."""
+"""Seconds over which Zoho counts the refreshes of one refresh token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of this Zoho.
+    """A user of the local Zoho.
 
     Attributes:
-        email: The user's mail address.
+        email: Email address of the user.
     """
 
     email: str
 
     @property
     def user_name(self) -> str:
-        """The name that SDKs of generation 6 and later give this user."""
+        """Name of the user in SDKs of generation 6 and later."""
         return f"{self.email}:{ORG_ID}"
 
 
@@ -48,13 +48,12 @@ class _Access:
 
 @dataclass(slots=True)
 class Accounts:
-    """Grants, refresh tokens and access tokens; safe for many threads.
+    """All grant, refresh and access tokens of a local Zoho; safe for concurrent threads.
 
     Attributes:
-        api_domain: Sent with every access token.
-        lifetime: Seconds that an access token lives.
-        throttle: Access tokens of one refresh token in ten minutes before Zoho refuses more;
-            ``None`` for no limit.
+        api_domain: API domain in every response with an access token.
+        lifetime: Seconds that an access token is valid.
+        throttle: Access tokens allowed for one refresh token in ten minutes, ``None`` for no limit.
     """
 
     api_domain: str = ""
@@ -68,32 +67,32 @@ class Accounts:
     _made: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def grant(self, email: str) -> str:
-        """Issue a grant token for a user, good for one exchange."""
+        """Return a new grant token for a user, valid for one exchange."""
         grant = _new_token()
         with self._lock:
             self._grants[grant] = Account(email)
         return grant
 
     def refuse(self, token: str) -> None:
-        """Treat a grant, refresh or access token as invalid from now on."""
+        """Reject a grant, refresh or access token from now on."""
         with self._lock:
             self._refused.add(token)
 
     def expire_access_tokens(self) -> None:
-        """Make all access tokens issued so far invalid."""
+        """Reject all access tokens that were issued so far."""
         with self._lock:
             self._access.clear()
 
     def account_of(self, access_token: str) -> Account | None:
-        """Return whose valid access token this is."""
+        """Return the user of a valid access token, ``None`` for any other text."""
         with self._lock:
             access = self._access.get(access_token)
             if access is None or access_token in self._refused or access.expires_at < time.time():
                 return None
             return access.account
 
-    def exchange(self, form: Mapping[str, str]) -> Answer:
-        """Answer ``grant_type=authorization_code``: a refresh token and an access token."""
+    def exchange(self, form: Mapping[str, str]) -> Response:
+        """Process ``grant_type=authorization_code``: return a refresh token and an access token."""
         code = form.get("code", "")
         with self._lock:
             account = self._grants.pop(code, None)
@@ -103,8 +102,8 @@ class Accounts:
             self._logins[refresh_token] = (account, form.get("client_id", ""))
             return self._new_access(refresh_token) | {"refresh_token": refresh_token}
 
-    def refresh(self, form: Mapping[str, str]) -> Answer:
-        """Answer ``grant_type=refresh_token``: an access token, and no refresh token."""
+    def refresh(self, form: Mapping[str, str]) -> Response:
+        """Process ``grant_type=refresh_token``: return an access token and no refresh token."""
         refresh_token = form.get("refresh_token", "")
         with self._lock:
             login = self._logins.get(refresh_token)
@@ -114,8 +113,8 @@ class Accounts:
                 return {"error": "invalid_client"}
             return self._new_access(refresh_token)
 
-    def revoke(self, token: str) -> Answer:
-        """Forget a refresh token and its access tokens, or one access token."""
+    def revoke(self, token: str) -> Response:
+        """Revoke a refresh token with its access tokens, or one access token."""
         with self._lock:
             if token not in self._logins and token not in self._access:
                 return {"error": "invalid_code"}
@@ -127,7 +126,7 @@ class Accounts:
             }
             return {"status": "success"}
 
-    def _new_access(self, refresh_token: str) -> Answer:
+    def _new_access(self, refresh_token: str) -> Response:
         now = time.time()
         recent = [made for made in self._made[refresh_token] if made > now - THROTTLE_WINDOW]
         if self.throttle is not None and len(recent) >= self.throttle:
@@ -150,5 +149,5 @@ class Accounts:
 
 
 def _new_token() -> str:
-    """Make a token that looks like Zoho's: 70 characters in three parts."""
+    """Return a token with the format of Zoho's: 70 characters in three parts."""
     return f"1000.{secrets.token_hex(16)}.{secrets.token_hex(16)}"

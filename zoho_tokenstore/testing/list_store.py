@@ -1,12 +1,12 @@
-"""``ListTokenStore``: the contract in a plain Python list, to compare the real store with."""
+"""``ListTokenStore``: the contract of the token store in a Python list."""
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Literal
 from uuid import uuid4
 
 from zoho_tokenstore.errors import DecryptionError
-from zoho_tokenstore.sdk import SDKTokenStore
+from zoho_tokenstore.sdk import SDKName, SDKTokenStore
 from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import plan_save
@@ -15,18 +15,21 @@ __all__ = ["ListTokenStore"]
 
 
 class ListTokenStore(SDKTokenStore):
-    """Keep tokens in a list of this process: no database, no digests, no index.
+    """Store tokens in a list in memory, as a test double for ``SQLAlchemyTokenStore``.
 
-    It follows the same rules as ``SQLAlchemyTokenStore`` and raises the same errors, so it stands
-    in for it in an application's tests. Every call walks the whole list.
+    It follows the same rules and raises the same errors. Every call searches the whole list.
 
     Args:
-        options: ``missing_id`` and ``sdk``, as in ``SQLAlchemyTokenStore``.
+        missing_id: Result of a lookup by an unknown id: ``"none"`` returns ``None``, ``"raise"``
+            raises the SDK's own error.
+        sdk: Package of the SDK; required only if both are installed.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, *, missing_id: Literal["none", "raise"] = "none", sdk: SDKName | None = None
+    ) -> None:
         """Start with an empty list."""
-        super().__init__(**options)
+        super().__init__(missing_id=missing_id, sdk=sdk)
         self._rows: list[TokenRecord] = []
         self._lock = threading.Lock()
 
@@ -42,8 +45,8 @@ class ListTokenStore(SDKTokenStore):
             try:
                 for token in tokens:
                     plan = plan_save(token, self._rows, uuid4().hex)
-                    gone = (plan.target, *plan.absorbed)
-                    self._rows = [row for row in self._rows if row not in gone] + [plan.row]
+                    replaced = (plan.target, *plan.absorbed)
+                    self._rows = [row for row in self._rows if row not in replaced] + [plan.row]
                     absorbed = [row.id for row in plan.absorbed]
                     key = plan.row.id or ""
                     ids = [key if saved in absorbed else saved for saved in ids] + [key]
@@ -60,7 +63,8 @@ class ListTokenStore(SDKTokenStore):
         with self._lock:
             self._rows = []
 
-    def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:  # noqa: ARG002 - nothing is encrypted
+    def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
+        del on_error  # readable tokens cannot fail to decrypt
         with self._lock:
             rows = list(self._rows)
         yield from rows

@@ -1,4 +1,4 @@
-"""``LocalZoho``: a loopback stand-in for Zoho's accounts and CRM servers."""
+"""``LocalZoho``: a stand-in for Zoho's accounts and CRM servers on the loopback interface."""
 
 import json
 import threading
@@ -11,23 +11,23 @@ from types import TracebackType
 from typing import Final, Literal, Self, cast
 from urllib.parse import parse_qsl, urlsplit
 
-from zoho_tokenstore.testing.accounts import ORG_ID, Account, Accounts, Answer
+from zoho_tokenstore.testing.accounts import ORG_ID, Account, Accounts, Response
 
 __all__ = ["LocalZoho", "Request"]
 
 RequestKind = Literal["grant", "refresh", "revoke", "user", "org", "fields", "record", "unknown"]
 
-TOKEN_PATH: Final = "/oauth/v2/token"  # noqa: S105 - a path
+OAUTH_PATH: Final = "/oauth/v2/token"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request that a :class:`LocalZoho` has answered.
+    """One request to a :class:`LocalZoho`.
 
     Attributes:
-        kind: What it asked for.
-        email: Whose token it carried, ``None`` when Zoho knows no such token.
-        status: The HTTP status of the answer.
+        kind: Resource or operation that was requested.
+        email: Email address of the token's user, ``None`` for an unknown token.
+        status: HTTP status of the response.
     """
 
     kind: RequestKind
@@ -36,22 +36,22 @@ class Request:
 
 
 class LocalZoho:
-    """Zoho on 127.0.0.1, for tests and demonstrations of applications that use an SDK.
+    """A Zoho server on 127.0.0.1, for tests and demonstrations of applications that use an SDK.
 
-    It answers the token endpoint (grant and refresh), revoke, CurrentUser, org, fields and the
-    read of one record, with the tokens and errors that Zoho would send. Use it as a context
-    manager, or call :meth:`start` and :meth:`stop`; any thread or process may talk to it.
+    It serves the token endpoint (grant and refresh), revoke, CurrentUser, org, fields and the read
+    of one record, with the tokens and errors of the real servers. Use it as a context manager, or
+    call :meth:`start` and :meth:`stop`. All threads and processes of the host may connect.
 
     Args:
-        lifetime: Seconds that an access token lives.
-        delay: Seconds that the token endpoint takes for an answer.
-        throttle: Access tokens of one refresh token in ten minutes before the token endpoint
-            answers ``Access Denied``, ``None`` for no limit. Zoho's own is 10.
+        lifetime: Seconds that an access token is valid.
+        delay: Seconds before the token endpoint responds.
+        throttle: Access tokens allowed for one refresh token in ten minutes, before the token
+            endpoint responds ``Access Denied``; ``None`` for no limit. Zoho's own limit is 10.
 
     Attributes:
-        accounts: Its tokens; ``lifetime`` and ``throttle`` can be changed there at any time.
-        delay: As above; can be changed at any time.
-        requests: Every request answered so far, in order.
+        accounts: Users and tokens; its ``lifetime`` and ``throttle`` can be changed at any time.
+        delay: Seconds before the token endpoint responds; can be changed at any time.
+        requests: All requests so far in chronological order.
 
     Example:
         >>> with LocalZoho() as zoho:
@@ -62,7 +62,7 @@ class LocalZoho:
     def __init__(
         self, *, lifetime: float = 3600.0, delay: float = 0.0, throttle: int | None = None
     ) -> None:
-        """Take a free port; answer nothing yet."""
+        """Bind a free port without serving it."""
         self._server = _Server(self)
         self.accounts = Accounts(api_domain=self.url, lifetime=lifetime, throttle=throttle)
         self.delay = delay
@@ -71,43 +71,43 @@ class LocalZoho:
 
     @property
     def url(self) -> str:
-        """The CRM API's base URL: first and third argument of ``DataCenter.Environment``."""
+        """Base URL of the CRM API: first and third argument of ``DataCenter.Environment``."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def accounts_url(self) -> str:
-        """The token endpoint: second argument of ``DataCenter.Environment``."""
-        return f"{self.url}{TOKEN_PATH}"
+        """Token endpoint: second argument of ``DataCenter.Environment``."""
+        return f"{self.url}{OAUTH_PATH}"
 
     def grant(self, email: str) -> str:
-        """Issue a grant token for a user, good for one exchange."""
+        """Return a new grant token for a user, valid for one exchange."""
         return self.accounts.grant(email)
 
     def refuse(self, token: str) -> None:
-        """Treat a grant, refresh or access token as invalid from now on."""
+        """Reject a grant, refresh or access token from now on."""
         self.accounts.refuse(token)
 
     def expire_access_tokens(self) -> None:
-        """Make all access tokens issued so far invalid."""
+        """Reject all access tokens that were issued so far."""
         self.accounts.expire_access_tokens()
 
     def count(self, kind: RequestKind) -> int:
-        """Return how many requests of a kind have been answered."""
+        """Return the number of requests of a kind so far."""
         return Counter(request.kind for request in list(self.requests))[kind]
 
     def start(self) -> Self:
-        """Begin to answer."""
+        """Start serving requests."""
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Stop answering and free the port."""
+        """Stop serving requests and free the port."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
     def __enter__(self) -> Self:
-        """Begin to answer."""
+        """Start serving requests."""
         return self.start()
 
     def __exit__(
@@ -116,7 +116,7 @@ class LocalZoho:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop answering."""
+        """Stop serving requests."""
         self.stop()
 
 
@@ -135,58 +135,58 @@ class _Handler(BaseHTTPRequestHandler):
         return cast("_Server", self.server).zoho
 
     def do_POST(self) -> None:
-        """Answer the accounts server's endpoints."""
+        """Serve the endpoints of the accounts server."""
         form = dict(parse_qsl(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()))
         path = urlsplit(self.path).path
         accounts = self._zoho.accounts
-        if path == f"{TOKEN_PATH}/revoke":
-            self._answer("revoke", None, accounts.revoke(form.get("token", "")))
+        if path == f"{OAUTH_PATH}/revoke":
+            self._respond("revoke", None, accounts.revoke(form.get("token", "")))
             return
         time.sleep(self._zoho.delay)
-        if path != TOKEN_PATH:
-            self._answer("unknown", None, {"error": "invalid_url"}, 404)
+        if path != OAUTH_PATH:
+            self._respond("unknown", None, {"error": "invalid_url"}, 404)
         elif form.get("grant_type") == "refresh_token":
-            self._answer_token("refresh", accounts.refresh(form))
+            self._respond_with_token("refresh", accounts.refresh(form))
         else:
-            self._answer_token("grant", accounts.exchange(form))
+            self._respond_with_token("grant", accounts.exchange(form))
 
     def do_GET(self) -> None:
-        """Answer the CRM's endpoints, to whom has a valid access token."""
+        """Serve the endpoints of the CRM API to requests with a valid access token."""
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         account = self._zoho.accounts.account_of(token) if scheme == "Zoho-oauthtoken" else None
-        kind, answer = _crm_answer(urlsplit(self.path).path, account)
+        kind, response = _crm_response(urlsplit(self.path).path, account)
         if account is None:
-            answer = {
+            response = {
                 "code": "INVALID_TOKEN",
                 "details": {},
                 "message": "invalid oauth token",
                 "status": "error",
             }
         status = 401 if account is None else 404 if kind == "unknown" else 200
-        self._answer(kind, account, answer, status)
+        self._respond(kind, account, response, status)
 
-    def _answer_token(self, kind: RequestKind, answer: Answer) -> None:
-        account = self._zoho.accounts.account_of(str(answer.get("access_token")))
-        self._answer(kind, account, answer)
+    def _respond_with_token(self, kind: RequestKind, response: Response) -> None:
+        account = self._zoho.accounts.account_of(str(response.get("access_token")))
+        self._respond(kind, account, response)
 
-    def _answer(
-        self, kind: RequestKind, account: Account | None, answer: Answer, status: int = 200
+    def _respond(
+        self, kind: RequestKind, account: Account | None, response: Response, status: int = 200
     ) -> None:
         self._zoho.requests.append(Request(kind, account.email if account else None, status))
-        body = json.dumps(answer).encode()
+        body = json.dumps(response).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json;charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
-        with suppress(ConnectionError):  # whoever asked may have given up
+        with suppress(ConnectionError):  # the client may have closed the connection
             self.end_headers()
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-        """Keep quiet: the requests are in ``LocalZoho.requests``."""
+    def log_message(self, *_: object) -> None:
+        """Log nothing: the requests are in ``LocalZoho.requests``."""
 
 
-def _crm_answer(path: str, account: Account | None) -> tuple[RequestKind, Answer]:
-    """Answer ``/crm/v<n>/<resource>``."""
+def _crm_response(path: str, account: Account | None) -> tuple[RequestKind, Response]:
+    """Return the response for ``/crm/v<n>/<resource>``."""
     email = account.email if account else ""
     resource = path.strip("/").split("/")[2:]
     match resource:
@@ -204,5 +204,5 @@ def _crm_answer(path: str, account: Account | None) -> tuple[RequestKind, Answer
             return "unknown", {"code": "INVALID_URL_PATTERN", "status": "error", "details": {}}
 
 
-def _field(name: str, kind: str) -> Answer:
+def _field(name: str, kind: str) -> Response:
     return {"id": "500001", "api_name": name, "data_type": kind, "field_label": name}

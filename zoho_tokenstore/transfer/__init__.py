@@ -1,1 +1,1 @@
-"""Import from and export to other stores."""
+"""Import of tokens from other stores, and export to them."""

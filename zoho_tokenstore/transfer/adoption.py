@@ -1,8 +1,7 @@
-"""Adopts a database that the SDK's own ``DBStore`` has used: the table becomes ours, in place."""
+"""Adoption of a table of the SDK's own ``DBStore``: its tokens are imported in place."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from zoho_tokenstore.errors import MigrationError, SDKSchemaError
 from zoho_tokenstore.schema import migrations
@@ -15,7 +14,7 @@ __all__ = ["Adoption"]
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """One table's way from the SDK's to ours; it can be ended at any point and begun again.
+    """The adoption of one table, which can be interrupted at any point and repeated.
 
     Attributes:
         tables: The tables that take its place.
@@ -23,40 +22,41 @@ class Adoption:
 
     tables: TokenTables
 
-    def run(
+    def adopt_table(
         self,
-        on_left_out: Callable[[str, str], None] = lambda _where, _why: None,
+        on_left_out: Callable[[str, str], None] = lambda _place, _reason: None,
         on_progress: Callable[[int, int], None] = lambda _size, _total: None,
     ) -> tuple[ImportReport, str]:
-        """Set the SDK's table aside, create ours, import and check every row.
+        """Rename the SDK's table, create a new token table, and import and verify every row.
 
         Args:
-            on_left_out: Told of each row that cannot be imported: its place, and why.
-            on_progress: Told of every so many rows, and of how many there are.
+            on_left_out: Called with the place of each row that is left out, and the reason.
+            on_progress: Called with the number of rows of each batch and of the table.
 
         Returns:
-            How it went, and the name that the SDK's table has now.
+            The report of the import, and the new name of the SDK's table.
 
         Raises:
-            SchemaError: There is no table of the SDK's.
-            MigrationError: Something is not stored that should be; the SDK's table is still there.
-            DatabaseError: The database failed; run it again.
+            SchemaError: The table is not one of the SDK's.
+            MigrationError: An imported token differs from its row; the SDK's table is unchanged.
+            DatabaseError: The database failed; run the adoption again.
         """
         database, schema = self.tables.database, self.tables.schema
-        kept = migrations.set_aside(database, schema)
-        source = TableSource(database.url, kept, schema.namespace)
+        original = migrations.set_aside(database, schema)
+        source = TableSource(database.url, original, schema.namespace)
         migrations.upgrade(database, schema)
-
-        def import_all(**options: Any) -> ImportReport:
-            return Importer(database, self.tables.tokens, **options).run(source)
-
-        report = import_all(
-            on_left_out=on_left_out, on_progress=lambda size: on_progress(size, source.total)
+        tokens = self.tables.tokens
+        importer = Importer(
+            database,
+            tokens,
+            on_left_out=on_left_out,
+            on_progress=lambda size: on_progress(size, source.total),
         )
-        again = import_all(dry_run=True)
-        if again.created or again.updated:
+        report = importer.import_source(source)
+        verification = Importer(database, tokens, dry_run=True).import_source(source)
+        if differing := verification.created + verification.updated:
             raise MigrationError(
-                f"{again.created + again.updated} rows of {kept!r} are not stored as they should "
-                f"be; it is unchanged: run {SDKSchemaError.command}{schema.options} again"
+                f"imported tokens differ from the rows of {original!r} (rows: {differing}), which "
+                f"is unchanged: run {SDKSchemaError.command}{schema.options} again"
             )
-        return report, kept
+        return report, original

@@ -1,20 +1,10 @@
-"""Tables of the SDKs' ``DBStore``, and those that people have made like them."""
+"""Tables of an SDK's ``DBStore``, and custom tables with the same columns."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from sqlalchemy import (
-    URL,
-    Connection,
-    Select,
-    TableClause,
-    column,
-    func,
-    inspect,
-    select,
-    table,
-)
+from sqlalchemy import URL, Connection, Select, TableClause, column, func, inspect, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from zoho_tokenstore.database.dialects import backend_of
@@ -27,25 +17,25 @@ from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of
 
 __all__ = ["TableSource"]
 
-AT_ONCE: Final = 1_000
-"""Rows that are fetched at once."""
+FETCH_SIZE: Final = 1_000
+"""Rows per round trip."""
 
 
 class TableSource:
-    """The tokens in a table of any SDK's ``DBStore``, or of one like it.
+    """The tokens in a table of any SDK's ``DBStore``, or in a custom table like it.
 
     Args:
-        url: The database.
-        name: The table; by default ``oauthtoken``, or the only one that looks like the SDK's.
-        schema: The schema that it lies in.
+        url: Database URL.
+        name: Name of the table, by default ``oauthtoken`` or the only one with the SDK's columns.
+        schema: Schema of the table, ``None`` for the connection's default.
 
     Attributes:
-        name: The table.
-        total: How many rows it has.
+        name: Name of the table.
+        total: Number of its rows.
 
     Raises:
-        SourceError: There is no such table.
-        ConfigurationError: The URL cannot be used.
+        SourceError: The table does not exist, or is not one of an SDK's.
+        ConfigurationError: The URL is invalid.
         DatabaseError: The database cannot be read.
     """
 
@@ -58,11 +48,11 @@ class TableSource:
             self.total = connection.scalar(_count(self._table)) or 0
 
     def __iter__(self) -> Iterator[SourceRow]:
-        """Yield its rows, those that cannot be used with the reason."""
+        """Yield the rows, unusable ones with the reason."""
         with self._connected() as connection:
-            streaming = connection.execution_options(yield_per=AT_ONCE)
+            streaming = connection.execution_options(yield_per=FETCH_SIZE)
             for number, values in enumerate(streaming.execute(select(self._table)), 1):
-                yield self._layout.row(f"row {number}", values)
+                yield self._layout.parse_row(f"row {number}", values)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -77,19 +67,19 @@ def _checked_file(url: URL) -> URL:
     """Return the URL.
 
     Raises:
-        SourceError: It names an SQLite file that does not exist.
+        SourceError: Its SQLite file does not exist.
     """
     backend = backend_of(url)
     path = backend.file_of(url)
     if backend.is_in_memory(url) or (path is not None and not path.is_file()):
-        raise SourceError(f"the SQLite file {path or ':memory:'} does not exist: check the path")
+        raise SourceError(f"SQLite file {path or ':memory:'} not found: check the path")
     return url
 
 
 def _find(
     connection: Connection, name: str | None, schema: str | None, url: URL
 ) -> tuple[str, list[str], Layout]:
-    """Return the table's name, its columns' and what they hold."""
+    """Return the name of the table, the names of its columns and their layout."""
     inspector = inspect(connection)
     present = inspector.get_table_names(schema)
     wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
@@ -99,13 +89,22 @@ def _find(
         if "id_digest" not in names and (layout := layout_of(names)):
             found[candidate] = names, layout
     if len(found) != 1:
-        what = f"no table {wanted!r} of an SDK's store" if wanted else "not one table of an SDK's"
         raise SourceError(
-            f"{describe(url)} has {what}; it has: {', '.join(present) or 'none'}. Name it with "
-            "--table"
+            f"{_problem(wanted, present, number=len(found))} in {describe(url)}: pass --table with "
+            f"one of {', '.join(present) or 'its tables'}"
         )
     ((chosen, (names, layout)),) = found.items()
     return chosen, names, layout
+
+
+def _problem(wanted: str | None, present: Sequence[str], *, number: int) -> str:
+    if wanted is None:
+        return (
+            f"{'several tables have' if number else 'no table has'} the columns of an SDK's store"
+        )
+    if wanted in present:
+        return f"table {wanted!r} is not a table of an SDK's store"
+    return f"table {wanted!r} not found"
 
 
 def _count(source: TableClause) -> Select[int]:

@@ -1,4 +1,4 @@
-"""Exports all tokens to a file of its owner's only, which appears when it is complete."""
+"""Export of tokens to a file that only its owner can read, and that is replaced atomically."""
 
 import csv
 import json
@@ -16,20 +16,20 @@ __all__ = ["write_csv", "write_json"]
 
 
 def write_csv(path: Path, lines: Iterable[list[str]]) -> None:
-    """Write lines as the SDKs do.
+    """Write the lines of a CSV file in the format of the SDKs.
 
     Raises:
-        SourceError: The file cannot be written; one that was there stays.
+        SourceError: The file is not writable; an existing file is unchanged.
     """
     with _replacing(path) as file:
         csv.writer(file).writerows(lines)
 
 
 def write_json(path: Path, tokens: Iterable[TokenRecord]) -> None:
-    """Write a list of objects, one on each line, with the fields that are there.
+    """Write a JSON list with one object per line; absent fields are omitted.
 
     Raises:
-        SourceError: As from :func:`write_csv`.
+        SourceError: The file is not writable; an existing file is unchanged.
     """
     with _replacing(path) as file:
         separator = "[\n"
@@ -41,11 +41,11 @@ def write_json(path: Path, tokens: Iterable[TokenRecord]) -> None:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[TextIO]:
-    """Open a file beside the path, private to its owner, and put it there at the end."""
+    """Open a private temporary file in the same folder, and rename it to the path at the end."""
     try:
         number, name = mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
-            with open(number, "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a descriptor
+            with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
                 yield file
                 file.flush()
                 os.fsync(number)
@@ -54,4 +54,4 @@ def _replacing(path: Path) -> Iterator[TextIO]:
             Path(name).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise SourceError(f"{path} cannot be written: {error.strerror}") from error
+        raise SourceError(f"{path} is not writable: {error.strerror}") from error

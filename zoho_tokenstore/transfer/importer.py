@@ -1,8 +1,7 @@
-"""Imports tokens from a source: what is stored already, and newer, is not undone."""
+"""Import of tokens from other stores, without replacing newer tokens."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
 from typing import Final, Literal, Protocol
 
@@ -18,33 +17,35 @@ from zoho_tokenstore.transfer.layouts import SourceRow
 __all__ = ["ImportReport", "Importer", "OnConflict", "Source"]
 
 OnConflict = Literal["newer", "skip", "replace", "fail"]
-"""Which one wins when a token of the source is stored already, and is not the same: the one whose
-access token expires later, the stored one, the source's, or neither."""
+"""Token to use when a token of the source already exists and differs: the one whose access token
+expires later, the stored one, the source's, or neither."""
+
+Outcome = Literal["created", "updated", "unchanged", "skipped", "left_out"]
 
 NEVER: Final = -1
 """Earlier than any expiry."""
 
 
 class Source(Protocol):
-    """Where tokens come from; it can be read more than once."""
+    """A sequence of rows that can be read more than once."""
 
     total: int
-    """What the sizes of its rows add up to, about."""
+    """Approximate sum of the sizes of all rows."""
 
     def __iter__(self) -> Iterator[SourceRow]:
-        """Yield its rows."""
+        """Yield the rows."""
 
 
 @dataclass(slots=True)
 class ImportReport:
-    """How an import went, in rows of the source.
+    """Number of rows of a source by outcome.
 
     Attributes:
-        created: Stored as new tokens.
-        updated: Written to tokens that were stored already.
-        unchanged: Stored already, and the same.
-        skipped: Stored already, and not to be changed.
-        left_out: Not usable.
+        created: Rows stored as new tokens.
+        updated: Rows that changed an existing token.
+        unchanged: Rows that equal an existing token.
+        skipped: Rows whose token exists and was not changed.
+        left_out: Rows that are not usable.
     """
 
     created: int = 0
@@ -53,132 +54,131 @@ class ImportReport:
     skipped: int = 0
     left_out: int = 0
 
-    def add(self, other: "ImportReport") -> None:
-        """Count another's rows as well."""
+    def count_row(self, outcome: Outcome) -> None:
+        """Add a row."""
+        setattr(self, outcome, getattr(self, outcome) + 1)
+
+    def add_counts(self, other: "ImportReport") -> None:
+        """Add the rows of another report."""
         for name in self.__slots__:
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
+@dataclass(frozen=True, slots=True)
 class Importer:
     """Imports tokens into one token table.
 
-    Args:
-        database: Where the table is.
-        tokens: Its SQL.
-        on_conflict: Which one wins.
-        dry_run: Whether everything is taken back.
-        on_left_out: Told of each row that is left out: its place, and why.
-        on_progress: Told how far it has come, by the sizes of the rows.
+    Attributes:
+        database: Database of the table.
+        tokens: Statements on the table.
+        on_conflict: Token to use when it already exists.
+        dry_run: Whether all transactions are rolled back.
+        on_left_out: Called with the place of each row that is left out, and the reason.
+        on_progress: Called with the size of the rows of each batch.
     """
 
-    def __init__(  # noqa: PLR0913 - what can be set, by name
-        self,
-        database: Database,
-        tokens: TokenTable,
-        *,
-        on_conflict: OnConflict = "newer",
-        dry_run: bool = False,
-        on_left_out: Callable[[str, str], None] = lambda _where, _why: None,
-        on_progress: Callable[[int], None] = lambda _: None,
-    ) -> None:
-        """Keep what it works with."""
-        self._tokens = tokens
-        self._on_conflict = on_conflict
-        self._transaction = partial(database.write, dry_run=dry_run)
-        self._on_left_out = on_left_out
-        self._on_progress = on_progress
+    database: Database
+    tokens: TokenTable
+    _: KW_ONLY
+    on_conflict: OnConflict = "newer"
+    dry_run: bool = False
+    on_left_out: Callable[[str, str], None] = lambda _place, _reason: None
+    on_progress: Callable[[int], None] = lambda _size: None
 
-    def run(self, source: Source) -> ImportReport:
-        """Import all rows; doing it again doubles nothing.
+    def import_source(self, source: Source) -> ImportReport:
+        """Import all rows of a source; a repeated import creates no duplicates.
 
-        Each batch is a transaction, or all of them are one if nothing shall be imported when
-        anything is stored already.
+        Each batch is a transaction. With ``on_conflict="fail"`` the whole import is one.
 
         Raises:
-            ImportConflictError: A token is stored already, and that shall be an error; nothing was
-                imported.
-            DatabaseError: The database failed; what was imported before stays.
+            ImportConflictError: A token already exists and ``on_conflict`` is ``"fail"``; nothing
+                is imported.
+            DatabaseError: The database failed; previous batches stay imported.
         """
-        if self._on_conflict == "fail":
-            return self._transaction(
-                lambda session: self._add_up(self._import(session, b) for b in _batches(source))
+        if self.on_conflict == "fail":
+            return self.database.write(
+                lambda session: self._summarize(
+                    self._import_batch(session, rows) for rows in _batches(source)
+                ),
+                dry_run=self.dry_run,
             )
-        return self._add_up(
-            self._transaction(lambda session: self._import(session, batch))  # noqa: B023 - called at once
-            for batch in _batches(source)
+        return self._summarize(
+            self.database.write(self._import_batch, rows, dry_run=self.dry_run)
+            for rows in _batches(source)
         )
 
-    def _add_up(self, batches: Iterable["_Batch"]) -> ImportReport:
+    def _summarize(self, batches: Iterable["_BatchResult"]) -> ImportReport:
         report = ImportReport()
         for batch in batches:
-            for where, why in batch.left_out:
-                self._on_left_out(where, why)
-            report.add(batch.report)
-            self._on_progress(batch.size)
+            for place, reason in batch.left_out:
+                self.on_left_out(place, reason)
+            report.add_counts(batch.report)
+            self.on_progress(batch.size)
         return report
 
-    def _import(self, session: Session, rows: Sequence[SourceRow]) -> "_Batch":
-        """Import a batch, from the beginning when the transaction has to be tried again."""
-        done = _Batch(size=sum(row.size for row in rows))
-        done.left_out += [(row.where, row.problem) for row in rows if row.token is None]
-        done.report.left_out = len(done.left_out)
-        # Long names first: of those that end alike, the shorter may be cut.
+    def _import_batch(self, session: Session, rows: Sequence[SourceRow]) -> "_BatchResult":
+        """Import a batch; start with a new result each time the transaction is retried."""
+        result = _BatchResult(size=sum(row.size for row in rows))
+        for row in rows:
+            if row.token is None:
+                result.leave_out(row.place, row.problem)
+        # Long names first: of two names with the same ending, the shorter may be truncated.
         usable = sorted(
-            ((row.token, row.where) for row in rows if row.token is not None),
-            key=lambda one: -len(one[0].user_name or ""),
+            ((row.token, row.place) for row in rows if row.token is not None),
+            key=lambda pair: -len(pair[0].user_name or ""),
         )
         places = iter(usable)
 
-        def put(changes: BatchPlan, token: TokenRecord) -> None:
-            _, where = next(places)
+        def import_next(plan: BatchPlan, token: TokenRecord) -> None:
+            _, place = next(places)
             try:
-                outcome = self._put(changes, token, where)
+                result.report.count_row(self._import_token(plan, token, place))
             except (AmbiguousTokenError, _DamagedRowError) as error:
-                outcome = "left_out"
-                done.left_out.append((where, str(error)))
-            setattr(done.report, outcome, getattr(done.report, outcome) + 1)
+                result.leave_out(place, str(error))
 
-        self._tokens.save_rows(session, [token for token, _ in usable], "imported", put)
-        return done
+        self.tokens.save_rows(session, [token for token, _ in usable], "imported", import_next)
+        return result
 
-    def _put(self, changes: BatchPlan, token: TokenRecord, where: str) -> str:
-        """Save a token of the source, if it shall be; return what became of it."""
-        # By its id it would be taken for whoever has that id here: the SDKs count from 1.
-        nameless = token.with_id(None)
-        related = changes.related_rows(nameless)
-        _refuse_cut_name(related, nameless)
-        stored = plan_save(nameless, related, "").target
+    def _import_token(self, plan: BatchPlan, token: TokenRecord, place: str) -> Outcome:
+        """Add a token to a plan, unless a stored token takes precedence."""
+        # Without its id, which may belong to another token here: the SDKs count from 1.
+        anonymous = token.with_id(None)
+        related = plan.related_rows(anonymous)
+        _check_truncation(anonymous, related)
+        stored = plan_save(anonymous, related, "").target
         if stored is None:
-            changes.add_token(nameless if changes.has_id(token.id) else token)
+            plan.add_token(anonymous if plan.has_id(token.id) else token)
             return "created"
-        if nameless == _common(stored, nameless):
+        if _adds_nothing(anonymous, stored):
             return "unchanged"
-        if self._on_conflict == "fail":
+        if self.on_conflict == "fail":
             raise ImportConflictError(
-                f"{where}: a token of user {token.user_name!r} is stored already, under the id "
-                f"{stored.id!r}: choose --on-conflict newer, skip or replace"
+                f"{place}: a token of user {token.user_name!r} already exists with id "
+                f"{stored.id!r}: pass --on-conflict newer, skip or replace"
             )
-        if self._on_conflict == "skip":
+        if self.on_conflict == "skip":
             return "skipped"
-        if self._on_conflict == "newer" and _expiry(token) <= _expiry(stored):
-            nameless = _missing(stored, nameless)
-            if nameless == _common(stored, nameless):
+        if self.on_conflict == "newer" and _expiry(token) <= _expiry(stored):
+            anonymous = _filled(stored, anonymous)
+            if _adds_nothing(anonymous, stored):
                 return "skipped"
-        changes.add_token(nameless.with_id(stored.id))
+        plan.add_token(anonymous.with_id(stored.id))
         return "updated"
 
 
 @dataclass(slots=True)
-class _Batch:
-    """What became of a batch."""
-
+class _BatchResult:
     size: int
     report: ImportReport = field(default_factory=ImportReport)
     left_out: list[tuple[str, str]] = field(default_factory=list)
 
+    def leave_out(self, place: str, reason: str) -> None:
+        self.report.count_row("left_out")
+        self.left_out.append((place, reason))
+
 
 class _DamagedRowError(Exception):
-    """A row looks whole and is not."""
+    """A row seems complete and is not."""
 
 
 def _batches(source: Source) -> Iterator[list[SourceRow]]:
@@ -187,19 +187,19 @@ def _batches(source: Source) -> Iterator[list[SourceRow]]:
         yield batch
 
 
-def _refuse_cut_name(rows: Sequence[TokenRecord], token: TokenRecord) -> None:
-    """Refuse the rest of a line whose beginning was overwritten.
+def _check_truncation(token: TokenRecord, stored: Iterable[TokenRecord]) -> None:
+    """Reject a token whose user name lost its beginning, as in a line that was overwritten.
 
     Raises:
-        _DamagedRowError: The same login is there, of a user whose name this one's ends.
+        _DamagedRowError: A user whose name ends with this name has the same refresh token.
     """
     name = token.user_name or ""
-    for row in rows:
+    for row in stored:
         other = row.user_name or ""
         same = row.refresh_token is not None and row.refresh_token == token.refresh_token
         if same and name and other != name and other.endswith(name):
             raise _DamagedRowError(
-                f"the user name {name!r} looks cut: the same refresh token is {other!r}'s"
+                f"user name {name!r} looks truncated: {other!r} has the same refresh token"
             )
 
 
@@ -207,18 +207,13 @@ def _expiry(token: TokenRecord) -> int:
     return NEVER if token.expiry is None else token.expiry
 
 
-def _common(stored: TokenRecord, token: TokenRecord) -> TokenRecord:
-    """Return the token with the stored values of the fields that it has."""
-    return TokenRecord._make(
-        None if new is None else old for old, new in zip(stored, token, strict=True)
-    )
+def _adds_nothing(token: TokenRecord, stored: TokenRecord) -> bool:
+    """Return whether the stored token has all values of a token."""
+    return all(new is None or new == old for new, old in zip(token, stored, strict=True))
 
 
-def _missing(stored: TokenRecord, token: TokenRecord) -> TokenRecord:
-    """Return the stored token with what it lacks and the other has; expiry and token go together.
-
-    Nothing that is stored is replaced.
-    """
+def _filled(stored: TokenRecord, token: TokenRecord) -> TokenRecord:
+    """Return the stored token with its gaps filled; access token and expiry stay together."""
     expiry = stored.expiry if stored.access_token is not None else token.expiry
     return TokenRecord._make(
         new if old is None else old for old, new in zip(stored, token, strict=True)

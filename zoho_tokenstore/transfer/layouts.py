@@ -1,4 +1,4 @@
-"""How the SDKs' own stores lay tokens out: three files and three tables, told by their columns."""
+"""Columns of the files and tables of the SDKs' own stores."""
 
 from collections.abc import Sequence
 from operator import attrgetter
@@ -25,7 +25,7 @@ FILES: Final[dict[FileLayout, tuple[str, ...]]] = {
     ),
 }
 """The columns of each contract's ``FileStore``: zcrmsdk 3.1.0; zohocrmsdk2-0 6.0.0 and 2-1 3.0.0;
-zohocrmsdk5-0 2.0.0 to 8-0 7.0.0, whose older files lack the last."""
+zohocrmsdk5-0 2.0.0 to 8-0 7.0.0, whose older files do not have the last column."""
 
 FIELD_OF: Final = {name: name for name in FIELDS if name != "expiry"} | {
     "user_mail": "user_name",
@@ -33,58 +33,57 @@ FIELD_OF: Final = {name: name for name in FIELDS if name != "expiry"} | {
     "expires_in": "expiry",
     "redirect_uri": "redirect_url",
 }
-"""The field of each column, in files and tables alike."""
+"""Field of each column, in files and tables."""
 
 REQUIRED: Final = frozenset({"client_id", "refresh_token", "access_token", "expiry"})
 NO_EXPIRY: Final = "None"
-"""What stands for an expiry that is not there: contract B stores ``str(None)``."""
+"""Absent expiry: contract B stores ``str(None)``."""
 
 EXPIRED: Final = 0
-"""The expiry of an access token of which none is known, if it can be refreshed: without one the
-SDKs would never do so."""
-
+"""Expiry of an access token with a refresh token and an unknown expiry: without an expiry the SDKs
+would never refresh it."""
 
 secrets_of: Final = attrgetter(*SECRET_FIELDS)
-"""Return the secrets of a token, in their order."""
+"""Return the secrets of a token in the order of ``SECRET_FIELDS``."""
 
 
 class SourceRow(NamedTuple):
     """One row of a source.
 
     Attributes:
-        where: Its place, for people.
-        token: What it holds, ``None`` if it cannot be used.
-        problem: Why it cannot.
-        size: How far it takes one through the source.
+        place: Position in the source, such as ``line 3``.
+        token: Token of the row, ``None`` if the row is not usable.
+        problem: Reason why it is not usable.
+        size: Share of the source's ``total``.
     """
 
-    where: str
+    place: str
     token: TokenRecord | None
     problem: str = ""
     size: int = 1
 
 
 class Layout:
-    """Which field of a token each column holds.
+    """The assignment of columns to fields of a token.
 
     Args:
-        fields: A field for each column, ``None`` for columns that are none of the SDK's.
+        fields: Field of each column, ``None`` for unknown columns.
     """
 
     def __init__(self, fields: Sequence[str | None]) -> None:
-        """Look up where each field stands."""
+        """Look up the column of each field."""
         places = {field: place for place, field in enumerate(fields)}
-        # Contract A numbers its rows for itself (its files have no ids); no SDK ever asks by them.
+        # Contract A numbers the rows of its table, but its SDK does not use these ids.
         known = [name for name in FIELDS if name != "id" or "client_secret" in places]
         self._places = tuple(places.get(name) if name in known else None for name in FIELDS)
 
-    def token(self, values: Sequence[Any]) -> TokenRecord:
-        """Make a token of a row.
+    def parse_token(self, values: Sequence[Any]) -> TokenRecord:
+        """Convert the values of a row to a token.
 
         Raises:
-            InvalidTokenError: A value is garbage, or there is no token in it.
+            InvalidTokenError: A value is invalid, or the row has no token.
         """
-        # Not the empty texts of a file: the check of a token would look at each of them closely.
+        # None instead of empty texts, for which the check of a token takes a slower path.
         found = [None if place is None else values[place] or None for place in self._places]
         key, *_, expiry = found
         if isinstance(key, int):
@@ -94,21 +93,23 @@ class Layout:
         token = TokenRecord.checked(found)
         for name, secret in zip(SECRET_FIELDS, secrets_of(token), strict=True):
             if secret is not None and secret.startswith(MARK):
-                raise InvalidTokenError(f"{name} begins with {MARK!r}, as encrypted values do")
+                raise InvalidTokenError(
+                    f"{name} starts with {MARK!r} as encrypted values do: import the original token"
+                )
         check_storable(token)
         if token.refresh_token and token.access_token and token.expiry is None:
             return token._replace(expiry=EXPIRED)
         return token
 
-    def row(self, where: str, values: Sequence[Any], size: int = 1) -> SourceRow:
-        """Make a row of the source of it, with the problem if there is one."""
+    def parse_row(self, place: str, values: Sequence[Any], size: int = 1) -> SourceRow:
+        """Convert the values of a row to a token, or to the problem with it."""
         try:
-            return SourceRow(where, self.token(values), size=size)
+            return SourceRow(place, self.parse_token(values), size=size)
         except InvalidTokenError as error:
-            return SourceRow(where, None, str(error), size)
+            return SourceRow(place, None, str(error), size)
 
 
 def layout_of(columns: Sequence[str]) -> Layout | None:
-    """Return the layout of columns with these names, ``None`` if they are not the SDK's."""
+    """Return the layout of columns with these names, ``None`` for other than an SDK's."""
     fields = tuple(FIELD_OF.get(name.strip().lower()) for name in columns)
     return Layout(fields) if set(fields) >= REQUIRED else None

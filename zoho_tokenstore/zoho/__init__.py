@@ -1,1 +1,1 @@
-"""Zoho's side: data centers and requests to the accounts server."""
+"""Requests to Zoho's accounts servers, and the data centers that they belong to."""

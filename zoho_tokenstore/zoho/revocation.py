@@ -1,4 +1,4 @@
-"""Revokes tokens at Zoho: at the accounts server of the data centre that has issued them."""
+"""Revocation of tokens at the accounts server of the data center that issued them."""
 
 import json
 from http.client import HTTPException
@@ -22,53 +22,59 @@ ACCOUNTS: Final = {
     "zohoapis.sa": "accounts.zoho.sa",
     "zohoapis.ca": "accounts.zohocloud.ca",
 }
-"""The accounts server of each data centre, by the domain of its API (zohocrmsdk8-0 7.0.0). A list,
-because a refresh token is sent there: what stands in the database must not choose the host."""
+"""Accounts server of each data center by the domain of its API (zohocrmsdk8-0 7.0.0). A fixed list,
+because a refresh token is sent there: a value in the database must not choose the host."""
+
+EXAMPLE_URL: Final = "https://accounts.zoho.eu/oauth/v2/token"
 
 TIMEOUT: Final = 10.0
-"""Seconds that Zoho may take to connect, and to send anything."""
+"""Seconds that Zoho may take to connect, and to send data."""
 
 
 def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
-    """Revoke a refresh token, with all access tokens made from it; without one, the access token.
+    """Revoke a refresh token with all its access tokens, or an access token that has none.
 
     See https://www.zoho.com/crm/developer/docs/api/v8/revoke-tokens.html.
 
     Args:
-        token: A stored token.
-        accounts_url: The token endpoint, such as ``https://accounts.zoho.eu/oauth/v2/token``; by
-            default that of the data centre of the token's ``api_domain``.
+        token: Stored token to revoke.
+        accounts_url: Token endpoint, such as ``https://accounts.zoho.eu/oauth/v2/token``. ``None``
+            for the one of the data center in the token's ``api_domain``.
 
     Raises:
-        RevocationError: Zoho has not revoked it, or nobody knows where to ask.
+        RevocationError: Zoho has not revoked the token, or its data center is unknown.
     """
     secret = token.refresh_token or token.access_token
     if secret is None:
-        raise RevocationError("there is neither a refresh token nor an access token to revoke")
-    endpoint = f"{accounts_url or _token_endpoint(token.api_domain)}/revoke"
+        raise RevocationError(
+            "refresh token and access token missing: delete the stored token instead"
+        )
+    endpoint = accounts_url or _token_endpoint(token.api_domain)
     host = _host_of(endpoint)
     if not host:
-        raise RevocationError(f"{endpoint!r} is no URL that Zoho can be asked at")
-    request = Request(endpoint, urlencode({"token": secret}).encode())  # noqa: S310 - https, or what the operator says
-    # Whatever shows a traceback's local variables would show them.
+        raise RevocationError(
+            f"invalid token endpoint {endpoint!r}: pass --accounts-url, for example {EXAMPLE_URL}"
+        )
+    request = Request(f"{endpoint}/revoke", urlencode({"token": secret}).encode())
+    # Tracebacks with local variables would show them.
     secret, token = "", TokenRecord()
     try:
-        with urlopen(request, timeout=TIMEOUT) as answer:  # noqa: S310 - as above
-            said = json.load(answer)
+        with urlopen(request, timeout=TIMEOUT) as stream:
+            response = json.load(stream)
     except HTTPError as error:
-        reason = f"Zoho answered with HTTP status {error.code}"
+        reason = f"{host} returned HTTP status {error.code}"
     except (OSError, HTTPException, ValueError) as error:
-        reason = f"Zoho cannot be asked at {host} ({type(error).__name__})"
+        reason = f"request to {host} failed ({type(error).__name__}); retry later"
     else:
-        if isinstance(said, dict) and said.get("status") == "success":
+        if isinstance(response, dict) and response.get("status") == "success":
             return
-        code = said.get("error") if isinstance(said, dict) else None
-        reason = f"Zoho answered: {code or 'something unknown'}"
+        code = response.get("error") if isinstance(response, dict) else None
+        reason = f"{host} returned {f'error {code!r}' if code else 'an unknown response'}"
     raise RevocationError(reason)
 
 
 def _host_of(url: str) -> str:
-    """Return the host of an HTTP URL, nothing if it is none."""
+    """Return the host of an HTTP URL, an empty string for other URLs."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -80,7 +86,6 @@ def _token_endpoint(api_domain: str | None) -> str:
     _, _, domain = _host_of(api_domain or "").partition(".")
     if domain not in ACCOUNTS:
         raise RevocationError(
-            f"nobody knows the accounts server of the data centre {api_domain!r}: pass "
-            "--accounts-url, such as https://accounts.zoho.eu/oauth/v2/token"
+            f"unknown data center {api_domain!r}: pass --accounts-url, for example {EXAMPLE_URL}"
         )
     return f"https://{ACCOUNTS[domain]}/oauth/v2/token"
