@@ -240,9 +240,9 @@ def test_the_commands_generate_count_and_rotate(command, sqlite_url):
     assert json.loads(out) == {"keys": {OLD_ID: 2}, "readable": 0, "missing": []}
     status, out, messages = command(BOTH, "keys", "rotate")
     assert (status, out) == (0, "rotated: 2, current: 0, failed: 0\n")
-    assert f"the key {OLD_ID} can be removed" in messages
+    assert f"key {OLD_ID} is no longer used: remove it" in messages
     status, out, _ = command(NEW, "keys", "status")
-    assert out == f"{NEW_ID}: 2 tokens (encrypts)\nreadable: 0 tokens\n"
+    assert out == f"{NEW_ID}: 2 tokens (encrypts)\nunencrypted: 0 tokens\n"
 
 
 def test_a_dry_run_does_not_turn_encryption_on(command, sqlite_url):
