@@ -17,6 +17,7 @@ check: .venv/developing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 docs: .venv/developing
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

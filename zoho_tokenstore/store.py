@@ -1,4 +1,4 @@
-"""``SQLAlchemyTokenStore``: the SDK's contract on an SQL database."""
+"""``SQLAlchemyTokenStore``: the SDKs' contracts on an SQL database."""
 
 import logging
 import os
@@ -42,31 +42,30 @@ log: Final = logging.getLogger("zoho_tokenstore")
 
 
 class SQLAlchemyTokenStore(SDKTokenStore):
-    """Keep the SDK's OAuth tokens in any database that SQLAlchemy speaks to.
+    """Store the SDK's OAuth tokens in any database that SQLAlchemy supports.
 
     Pass it as ``store=`` to the SDK's ``Initializer.initialize``. One object serves all users and
-    all threads of a process, and any number of processes may share the database. Nothing is opened
-    before the first use, which also sets up an empty database.
+    threads of a process, and any number of processes may share the database. The first use opens
+    the database, and sets up an empty one.
 
     Args:
-        database: A database URL (text or SQLAlchemy's ``URL``), or an ``Engine`` that you keep:
-            :meth:`close` leaves it alone.
-        table: The table's name.
-        schema: The schema that the table lies in, ``None`` for the connection's default.
-        create: Whether the first use may set up an empty database. With ``False`` run
+        database: A database URL (text or SQLAlchemy's ``URL``), or an ``Engine`` that stays yours:
+            :meth:`close` leaves it open.
+        table: Name of the table.
+        schema: Schema of the table, ``None`` for the connection's default.
+        create: Whether the first use may set up an empty database. With ``False``, run
             ``zoho-tokenstore upgrade`` in the deployment.
-        keyring: The keys that secrets are encrypted with; without them they are stored readable.
-        missing_id: What a lookup by id does about an unknown id: ``"none"`` returns ``None``,
-            ``"raise"`` raises the SDK's own error, as releases before 8-0 7.0.0 need.
-        refresh: How refreshes are coordinated between all workers; ``None`` leaves each SDK to
-            itself.
-        policy: How long tokens may be served; they are as long as Zoho takes them without one.
-        audit: Whether it is noted, in the table beside the tokens', what happens to them.
-        sdk: The package that the application imports, ``"zcrmsdk"`` or ``"zohocrmsdk"``; needed
-            only where both are installed.
+        keyring: Keys that encrypt secrets; without them secrets are stored readable.
+        missing_id: Result of a lookup by an unknown id: ``"none"`` returns ``None``, ``"raise"``
+            raises the SDK's own error, as releases before 8-0 7.0.0 need.
+        refresh: How refreshes are coordinated between all workers, ``None`` for not at all.
+        policy: How long tokens may be served, ``None`` for as long as Zoho accepts them.
+        audit: Whether changes of tokens are recorded in the audit table.
+        sdk: Package that the application imports, ``"zcrmsdk"`` or ``"zohocrmsdk"``; needed only
+            where both are installed.
 
     Raises:
-        ConfigurationError: The URL or a name cannot be used, or ``sdk`` has to be given.
+        ConfigurationError: The URL or a name is invalid, or ``sdk`` is missing.
         MissingDriverError: The database's driver is not installed.
         MissingSDKError: No Zoho CRM SDK is installed.
     """
@@ -104,21 +103,19 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:
-        """Make the store that ``ZOHO_TOKENSTORE_URL`` and its like describe.
-
-        They are ``_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS`` or ``_KEYS_FILE``, and ``_AUDIT``.
+        """Make the store of ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS`` and so on.
 
         Args:
             environ: The environment.
             options: The constructor's other arguments.
 
         Raises:
-            ConfigurationError: A variable is missing or cannot be used; the error names it.
+            ConfigurationError: A variable is missing or invalid; the error names it.
         """
         try:
             settings = Settings.from_env(environ)
         except ConfigurationError as error:
-            environ = {}  # whatever shows a traceback's local variables would show the keys
+            environ = {}  # a tool that shows local variables would show the keys
             raise error.with_traceback(None) from None
         names = settings.token_schema
         options = {"keyring": settings.keyring, "audit": settings.audit} | options
@@ -288,14 +285,14 @@ def _checked_keyring(keyring: object) -> Keyring | None:
     if keyring is None or isinstance(keyring, Keyring):
         return keyring
     raise ConfigurationError(
-        f"keyring must be a Keyring, not {type(keyring).__name__}: make it with "
+        f"keyring is not a Keyring but {type(keyring).__name__}: create it with "
         "Keyring.from_text(…), from_file(…) or from_callable(…)"
     )
 
 
 def _warn_about_readable_secrets() -> None:
     warnings.warn(
-        "tokens and client secrets are stored readable: make a key with 'zoho-tokenstore keys "
+        "tokens and client secrets are stored unencrypted: create a key with 'zoho-tokenstore keys "
         "generate' and pass keyring=Keyring.from_text(…), or set ZOHO_TOKENSTORE_KEYS",
         ReadableSecretsWarning,
         stacklevel=2,

@@ -363,6 +363,6 @@ def test_a_fork_in_the_middle_of_another_threads_save_can_save():
         child = os.fork()
         if not child:
             signal.alarm(10)  # ends the child if it has to wait for that thread
-            entry_ids.next()
+            entry_ids.next_prefix()
             os._exit(0)
     assert os.waitpid(child, 0)[1] == 0

@@ -126,5 +126,5 @@ def test_the_environment_has_keys_or_a_file_of_them_not_both(tmp_path):
     environ = {"ZOHO_TOKENSTORE_URL": "sqlite://", "ZOHO_TOKENSTORE_KEYS_FILE": str(path)}
     with SQLAlchemyTokenStore.from_env(environ) as store:
         assert store._tables.keyring.ids == ("one",)
-    with pytest.raises(ConfigurationError, match="not both"):
+    with pytest.raises(ConfigurationError, match="unset one of them"):
         SQLAlchemyTokenStore.from_env(environ | {"ZOHO_TOKENSTORE_KEYS": TWO})

@@ -75,7 +75,7 @@ def test_a_token_that_is_refreshed_meanwhile_is_not_undone(url, database, monkey
     with opened(url, f"{OLD},{NEW}") as store, opened(url, BOTH) as other:
         store.save_tokens([login("alice"), login("bob"), login("carol"), login("dave")])
         rotate = rotator(database)
-        write = rotate._rotate
+        write = rotate._rotate_rows
 
         def meanwhile(stale, rotation):
             assert len(stale) == 4
@@ -86,7 +86,7 @@ def test_a_token_that_is_refreshed_meanwhile_is_not_undone(url, database, monkey
             store.delete_token(known(store.find_token(make_token("carol")))["id"])
             write(stale, rotation)
 
-        monkeypatch.setattr(rotate, "_rotate", meanwhile)
+        monkeypatch.setattr(rotate, "_rotate_rows", meanwhile)
         rotation = rotate.rotate_all()
         assert (rotation.rotated, rotation.failed) == (3, [])
         for name in ("alice", "bob"):

@@ -8,6 +8,7 @@ from sqlalchemy.exc import OperationalError
 from support import login, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.database import engines
+from zoho_tokenstore.database.dialects import backend_named
 from zoho_tokenstore.errors import DatabaseUnavailableError
 
 
@@ -50,6 +51,7 @@ def test_a_transaction_whose_rollback_is_interrupted_is_rolled_back_later(store,
 @pytest.mark.parametrize("step", ["statement", "commit"])
 def test_a_connection_to_a_server_that_became_useless_is_not_used_again(store, step, monkeypatch):
     used = []
+    monkeypatch.setattr(store._database, "backend", backend_named("mysql"))
 
     def fail(*_):
         raise OperationalError("", {}, UselessError(1047, "this node has left the cluster"))
@@ -91,7 +93,7 @@ def test_a_connection_whose_driver_stumbled_is_not_used_again(store):
         used.append(session.connection().connection.dbapi_connection)
 
     used = []
-    for run in (store._database.autocommit, store._database.write):
+    for run in (store._database.read, store._database.write):
         used.clear()
         with pytest.raises(DatabaseUnavailableError, match="driver failed"):
             run(stumble)

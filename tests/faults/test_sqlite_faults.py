@@ -94,7 +94,7 @@ def test_a_full_disk_is_an_error_and_everything_saved_stays(tmp_path):
 
     store = SQLAlchemyTokenStore(engine)
     saved = []
-    with sdk_error(DatabaseFullError, "no room left"):
+    with sdk_error(DatabaseFullError, "is full"):
         for number in range(1000):
             store.save_token(login(f"user {number}", redirect_url="x" * 1000))
             saved.append(f"user {number}")
@@ -193,13 +193,13 @@ def test_a_transaction_that_fails_stores_nothing_of_itself(sql_store, monkeypatc
     sql_store.save_token(login("alice"))
     before = stored(sql_store)
     batches = sql_store._tables.tokens._batches
-    write = batches._write
+    write = batches._write_plan
 
     def fail_after_writing(*arguments):
         write(*arguments)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(batches, "_write", fail_after_writing)
+    monkeypatch.setattr(batches, "_write_plan", fail_after_writing)
     with pytest.raises(KeyboardInterrupt):
         sql_store.save_tokens([login("alice", access_token="half"), login("bob")])
     monkeypatch.undo()

@@ -90,10 +90,14 @@ class Batches:
         """Return the rows that share an id, a user name or a token with one of these."""
         digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
-            values = {getattr(token, field) for token in tokens} - {None}
             # Rows from before there were keys have plain digests.
             makers = (digest, *self._codec.lookup_digests(field)[1:])
-            digests[column] = [make(field, value) for value in values for make in makers]
+            # No variable holds the values: a tool that shows local variables would show them.
+            digests[column] = [
+                make(field, value)
+                for value in {getattr(token, field) for token in tokens} - {None}
+                for make in makers
+            ]
         return list(map(self._codec.decode_row, session.execute(self._related, digests)))
 
     def _write_plan(
