@@ -77,7 +77,7 @@ def test_five_threads_keep_their_connection_to_a_server_and_none_has_two(server_
 
 
 def test_a_save_is_finished_when_another_thread_closes_the_store_meanwhile(url, monkeypatch):
-    original = TokenTable.upsert
+    original = TokenTable._upsert_alone
 
     def upsert(*arguments):
         key = original(*arguments)
@@ -87,7 +87,7 @@ def test_a_save_is_finished_when_another_thread_closes_the_store_meanwhile(url, 
 
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
-        monkeypatch.setattr(TokenTable, "upsert", upsert)
+        monkeypatch.setattr(TokenTable, "_upsert_alone", upsert)
         store.save_token(login("bob"))
         assert store.find_token(make_token("bob")) is not None
 
@@ -103,7 +103,9 @@ def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["one token", "a batch"])
-@pytest.mark.parametrize(("sql", "step"), [(TokenTable, "upsert"), (Batches, "_find_related")])
+@pytest.mark.parametrize(
+    ("sql", "step"), [(TokenTable, "_upsert_alone"), (Batches, "_find_related")]
+)
 def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(
     url, monkeypatch, others, sql, step
 ):

@@ -31,7 +31,7 @@ def test_a_thing_that_is_no_token_is_an_error_never_a_silent_return(store, thing
 def test_a_token_with_nothing_to_store_is_refused(store, token):
     store.save_token(login("alice"))
     before = stored(store)
-    with sdk_error(InvalidTokenError, "nothing to store"):
+    with sdk_error(InvalidTokenError, "the token is empty"):
         store.save_token(token)
     assert stored(store) == before
 

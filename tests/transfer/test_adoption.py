@@ -314,7 +314,7 @@ def test_rows_that_cannot_be_read_are_named_and_stay_where_they_were(sdk, url, c
         named = [line for line in err.splitlines() if line.startswith("left out: row ")]
         assert len(named) == len(bad)
         assert "expiry" in err
-        assert "nothing to store" in err
+        assert "the token is empty" in err
         assert "1000." not in err
     assert tokens(url) == expected("C")
     assert theirs.rows("oauthtoken_sdk") == before

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Table,
     UnicodeText,
 )
+from sqlalchemy.dialects.mssql import NVARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -81,15 +82,8 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-class LongText(TypeDecorator[str]):
-    """Unicode text without a length limit, which no database can index."""
-
-    impl = UnicodeText
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return the database's type for it."""
-        return dialect.type_descriptor(backend_named(dialect.name).long_text)
+LongText: Final = UnicodeText().with_variant(NVARCHAR(), "mssql")
+"""Unicode text without a length limit; SQL Server's NTEXT is deprecated."""
 
 
 class TokenColumns:

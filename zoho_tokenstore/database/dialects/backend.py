@@ -13,7 +13,6 @@ from sqlalchemy import (
     Insert,
     Select,
     Table,
-    UnicodeText,
     bindparam,
 )
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -64,7 +63,6 @@ class Backend:
         epoch_milliseconds: SQL for the database's clock, in epoch milliseconds.
         timestamp: Column type for a time with microseconds.
         keeps_time_zone: Whether a timestamp comes back with its time zone.
-        long_text: Column type for Unicode text of any length.
         packs_rows: Whether a row is read faster as one JSON array than as columns.
         writes_in_cte: Whether a ``WITH`` clause may change a table.
         transient: SQLSTATEs or error numbers after which the same transaction can succeed.
@@ -90,7 +88,6 @@ class Backend:
     )
     timestamp: ClassVar[TypeEngine[Any]] = DateTime(timezone=True)
     keeps_time_zone: ClassVar[bool] = True
-    long_text: ClassVar[TypeEngine[str]] = UnicodeText()
     packs_rows: ClassVar[bool] = False
     writes_in_cte: ClassVar[bool] = False
     transient: ClassVar[frozenset[str | int]] = frozenset()
