@@ -190,7 +190,7 @@ def test_a_worker_without_keys_writes_nothing_over_what_is_encrypted(opened, dat
         lambda: old.find_token(make_token("alice")),
         old.get_tokens,
     ):
-        with sdk_error(DecryptionError, "has no keyring"):
+        with sdk_error(DecryptionError, "pass a keyring"):
             call()
     assert database("select * from oauthtoken order by id") == before
     assert known(old.find_token(make_token("bob")))["access_token"] == "1000.access.bob"
