@@ -117,7 +117,7 @@ def sdk_table(session: nox.Session) -> None:
 def cluster(session: nox.Session) -> None:
     """Run against PgBouncer, a failing PostgreSQL primary and a Galera cluster."""
     _install(session, "test")
-    session.run("pytest", "-m", "cluster", "tests/cluster", *session.posargs)
+    session.run("pytest", "-m", "cluster", "tests/faults/test_clusters.py", *session.posargs)
 
 
 @nox.session(python="3.11")

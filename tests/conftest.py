@@ -8,9 +8,11 @@ import pytest
 from sqlalchemy import make_url
 
 import sdks
+from commands import Done, check_done
 from servers import DRIVERS, KINDS, Servers, UnavailableError
-from support import KEY, Crowd, assert_nothing_is_readable
+from support import KEY, Crowd, assert_nothing_is_readable, emptied
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore.cli import main
 from zoho_tokenstore.testing import ListTokenStore, LocalZoho
 
 DATABASES = ("sqlite", *KINDS)
@@ -18,6 +20,7 @@ STORES = ("list", "memory", "encrypted", *DATABASES, *DRIVERS)
 if "TEST_STORES" in os.environ:
     STORES = tuple(os.environ["TEST_STORES"].split(","))
     DATABASES = tuple(name for name in DATABASES if name in STORES)
+KINDS_OF = {"make_store": STORES, "url": DATABASES, "shared_url": DATABASES}
 MISSING = "backend not tested"
 
 required = {name.strip() for name in os.environ.get("REQUIRE_BACKENDS", "").split(",")} - {""}
@@ -89,6 +92,15 @@ def url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> 
     return open_database(request.param)
 
 
+@pytest.fixture
+def shared_url(
+    request: pytest.FixtureRequest, shared_database: Callable[[str], str], sqlite_url: str
+) -> Iterator[str]:
+    """A database of each kind that tests use after one another, emptied; with our tables alone."""
+    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
+        yield it
+
+
 @pytest.fixture(params=tuple(name for name in DATABASES if name in KINDS))
 def server_url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
     """An empty database of each server."""
@@ -99,7 +111,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what needs a store, or a database, on each kind; a module's ``STORES`` are fewer."""
     few = getattr(metafunc.module, "STORES", STORES)
     given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
-    for fixture, kinds in (("make_store", STORES), ("url", DATABASES)):
+    for fixture, kinds in KINDS_OF.items():
         if fixture in metafunc.fixturenames and not any(fixture in names for names in given):
             metafunc.parametrize(fixture, [name for name in kinds if name in few], indirect=True)
 
@@ -146,6 +158,26 @@ def zoho() -> Iterator[LocalZoho]:
     with LocalZoho() as zoho:
         yield zoho
     sdks.forget()
+
+
+@pytest.fixture
+def run_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Any:
+    """Run a command in this process, with a database and other settings in the environment."""
+    for name in [name for name in os.environ if name.startswith("ZOHO_TOKENSTORE_")]:
+        monkeypatch.delenv(name)
+
+    def run_command(url: str | None, *arguments: object, **environ: str) -> Done:
+        settings = environ if url is None else {"URL": url} | environ
+        with monkeypatch.context() as patched:
+            patched.setattr("sys.argv", ["zoho-tokenstore", *map(str, arguments)])
+            for name, value in settings.items():
+                patched.setenv(f"ZOHO_TOKENSTORE_{name}", value)
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as ended:
+                main()
+        return check_done(ended.value.code, *capsys.readouterr())
+
+    return run_command
 
 
 @pytest.fixture(scope="session")

@@ -40,7 +40,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table; tokens that are encrypted need it, so nobody may go back over them."""
+    """Drop the table; encrypted tokens cannot be read without it."""
     table, schema = _target()
     op.drop_table(table, schema=schema)
 

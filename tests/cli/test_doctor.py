@@ -9,23 +9,19 @@ from sqlalchemy import create_engine, text
 from sdks import Application, SDKException, new_token
 from support import known, login, make_token, stored
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
-from zoho_tokenstore.cli import main
 
 KEY, OTHER = Keyring.generate_key(), Keyring.generate_key()
 
 
 @pytest.fixture
-def doctor(monkeypatch, capsys):
+def doctor(run_command):
     """Run the command; return its exit status, and each finding's verdict and words."""
 
     def doctor(url, keys=""):
-        monkeypatch.setattr("sys.argv", ["zoho-tokenstore", "doctor", "--json", "--url", url])
-        monkeypatch.setenv("ZOHO_TOKENSTORE_KEYS", keys)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        findings = json.loads(capsys.readouterr().out)
+        done = run_command(url, "doctor", "--json", KEYS=keys)
+        findings = json.loads(done.out)
         found = {finding["check"]: (finding["verdict"], finding["found"]) for finding in findings}
-        return ended.value.code or 0, found
+        return done.status, found
 
     return doctor
 

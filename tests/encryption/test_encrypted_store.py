@@ -143,7 +143,7 @@ def test_the_keys_must_be_those_of_the_table(opened):
 def test_another_key_of_the_same_id_is_told_apart(opened):
     opened(OLD).save_token(login("alice"))
     forged = f"{OLD_ID}:{NEW.partition(':')[2]}"
-    with sdk_error(MissingKeyError, "it has another one"):
+    with sdk_error(MissingKeyError, "different key with the same id"):
         opened(forged).find_token(make_token("alice"))
 
 

@@ -57,7 +57,7 @@ def test_a_read_only_database_can_be_read_and_says_so_when_written(tmp_path, sql
             lambda: store.delete_token("x"),
             store.delete_tokens,
         ):
-            with sdk_error(ReadOnlyDatabaseError, "cannot be written"):
+            with sdk_error(ReadOnlyDatabaseError, "is read-only"):
                 call()
         assert len(stored(store)) == 1
 

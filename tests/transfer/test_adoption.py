@@ -1,16 +1,13 @@
 """Taking over a table of the SDK's own ``DBStore`` in place, on every database."""
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
+from commands import run_process
 from support import LOGIN, known, login, sdk_error, stored
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
-from zoho_tokenstore.cli import main
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import SDKSchemaError
 from zoho_tokenstore.schema import migrations
@@ -114,20 +111,9 @@ def engine(url):
 
 
 @pytest.fixture
-def command(monkeypatch, capsys, url):
-    """Run the command line on the database; return its status and what it wrote."""
-
-    def command(*arguments, keys=""):
-        monkeypatch.setattr("sys.argv", ["zoho-tokenstore", *arguments])
-        monkeypatch.setenv("ZOHO_TOKENSTORE_URL", url)
-        monkeypatch.setenv("ZOHO_TOKENSTORE_KEYS", keys)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return ended.value.code or 0, captured.out, captured.err
-
-    return command
+def command(run_command, url):
+    """Run a command on the database."""
+    return lambda *arguments, keys="": run_command(url, *arguments, KEYS=keys)
 
 
 def counts(out):
@@ -261,7 +247,7 @@ def test_the_way_back_leaves_the_sdks_table_as_it_was_and_can_be_gone_again(sdk,
 def test_where_there_is_nothing_to_adopt_it_says_so_in_one_line(engine, command):
     status, out, err = command("adopt", "--yes")
     assert (status, out) == (1, "")
-    assert "there is nothing to adopt" in err
+    assert "is not a table of the SDK's DBStore" in err
     assert len(err.splitlines()) == 1
     assert inspect(engine).get_table_names() == []
 
@@ -273,7 +259,7 @@ def test_our_own_table_is_not_adopted(url, engine, command):
         before = inspect(engine).get_table_names()
         status, out, err = command("adopt", "--yes")
         assert (status, out, len(err.splitlines())) == (1, "", 1)
-        assert "there is nothing to adopt" in err
+        assert "is not a table of the SDK's DBStore" in err
         assert len(stored(store)) == 1
     assert inspect(engine).get_table_names() == before
 
@@ -379,16 +365,7 @@ def test_the_real_command_asks_for_a_word_and_adopts(sdk, url):
     theirs = sdk()
 
     def adopt(*options):
-        done = subprocess.run(
-            [sys.executable, "-m", "zoho_tokenstore", "adopt", *options],
-            env=os.environ | {"ZOHO_TOKENSTORE_URL": url, "NO_COLOR": "1", "TERM": "dumb"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=60,
-        )
-        return done.returncode, done.stdout, done.stderr
+        return run_process("adopt", *options, ZOHO_TOKENSTORE_URL=url)
 
     status, out, err = adopt()
     assert (status, out, len(err.splitlines())) == (2, "", 1)

@@ -1,18 +1,15 @@
 """The real stores of the installed SDK: what they hold comes over, what goes back they can read."""
 
 import json
-import os
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
+from commands import run_process
 from sdks import SDK, UserSignature, imported, save
 from support import LOGIN, known, login, make_token, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
-from zoho_tokenstore.cli import main
 
 FileStore = imported("api.authenticator.store.file_store", "FileStore")
 DBStore = imported("api.authenticator.store.db_store", "DBStore")
@@ -38,34 +35,6 @@ TABLE = {
     + "expiry_time varchar(20), redirect_url varchar(255), api_domain varchar(255), "
     "PRIMARY KEY (id)",
 }[SDK.contract]
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, sqlite_url):
-    """Run the command line on a database that is ready; return its status and what it wrote."""
-
-    def command(*arguments):
-        monkeypatch.setattr("sys.argv", ["zoho-tokenstore", *map(str, arguments)])
-        monkeypatch.setenv("ZOHO_TOKENSTORE_URL", sqlite_url)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
-
-    assert command("upgrade")[0] == 0
-    return command
-
-
-def run(url, *arguments):
-    """Run the command as users do."""
-    return subprocess.run(
-        [sys.executable, "-m", "zoho_tokenstore", *map(str, arguments)],
-        env=os.environ | {"ZOHO_TOKENSTORE_URL": url, "NO_COLOR": "1", "TERM": "dumb"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
 
 
 def user_token(number, user, **changes):
@@ -132,12 +101,11 @@ def filled_file(tmp_path):
     return SimpleNamespace(path=path, tokens=tokens)
 
 
-@pytest.mark.usefixtures("command")
-def test_every_token_of_a_filestore_is_brought_over_exactly(filled_file, sqlite_url):
+def test_every_token_of_a_filestore_is_brought_over_exactly(filled_file, command, sqlite_url):
     before = filled_file.path.read_bytes()
-    done = run(sqlite_url, "import", "filestore", filled_file.path, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert counts(done.stdout) == {"created": len(filled_file.tokens)}
+    done = command("import", "filestore", filled_file.path, "--json")
+    assert (done.status, done.err) == (0, "")
+    assert counts(done.out) == {"created": len(filled_file.tokens)}
     with SQLAlchemyTokenStore(sqlite_url) as store:
         tokens = store.get_tokens()
         assert held(tokens) == filled_file.tokens
@@ -251,10 +219,12 @@ def test_exporting_and_importing_gives_the_same_tokens(exported, command, tmp_pa
         assert without_ids(held(store.get_tokens())) == without_ids(held(exported.tokens))
 
 
-def test_an_export_by_the_command_is_what_the_tests_export(exported, sqlite_url, tmp_path):
+def test_an_export_in_a_process_is_what_the_tests_export(exported, sqlite_url, tmp_path):
     path = tmp_path / "again.csv"
-    done = run(sqlite_url, "export", "filestore", path, "--layout", SDK.contract)
-    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    done = run_process(
+        *("export", "filestore", path, "--layout", SDK.contract), ZOHO_TOKENSTORE_URL=sqlite_url
+    )
+    assert (done.status, done.out) == (0, ""), done.err
     assert path.read_bytes() == exported.path.read_bytes()
 
 
@@ -278,8 +248,8 @@ def test_json_is_a_list_of_what_is_stored(command, sqlite_url, tmp_path):
     with SQLAlchemyTokenStore(sqlite_url) as store:
         store.save_tokens([login("alice"), login("bob")])
         tokens = stored(store)
-        done = run(sqlite_url, "export", "json", path)
-        assert (done.returncode, done.stdout) == (0, ""), done.stderr
+        done = command("export", "json", path)
+        assert (done.status, done.out) == (0, ""), done.err
         assert sorted(json.loads(path.read_text()), key=repr) == tokens
         store.delete_tokens()
     assert command("export", "json", path, "--yes")[0] == 0
@@ -314,13 +284,12 @@ def filled_table(open_database):
     engine.dispose()
 
 
-@pytest.mark.usefixtures("command")
-def test_every_token_of_a_dbstore_is_brought_over_exactly(filled_table, sqlite_url):
+def test_every_token_of_a_dbstore_is_brought_over_exactly(filled_table, command, sqlite_url):
     before = filled_table.rows()
     assert len(before) == len(filled_table.tokens)
-    done = run(sqlite_url, "import", "dbstore", filled_table.url, "--json")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert counts(done.stdout) == {"created": len(before)}
+    done = command("import", "dbstore", filled_table.url, "--json")
+    assert (done.status, done.err) == (0, "")
+    assert counts(done.out) == {"created": len(before)}
     with SQLAlchemyTokenStore(sqlite_url) as store:
         assert held(store.get_tokens()) == filled_table.tokens
     assert filled_table.rows() == before

@@ -97,7 +97,7 @@ class Engines:
     ) -> T:
         """Run ``work`` in a session of :attr:`autocommit` as one transaction.
 
-        The effect is as if it had run alone, or it fails and there is none. The session keeps its
+        The effect is as if it had run alone; a failure has no effect. The session keeps its
         connection: to change it for one that is not in autocommit costs as much as the work.
 
         Args:
@@ -132,8 +132,8 @@ def _checked_engine(url: URL, **options: Any) -> Engine:
     except (ArgumentError, ValueError, TypeError) as error:
         # From None: the cause may show the URL, and with it the password.
         raise ConfigurationError(
-            f"the database URL is invalid for {url.drivername} ({type(error).__name__}): check its "
-            "parameters"
+            f"invalid database URL for {url.drivername} ({type(error).__name__}): check its driver "
+            "name and parameters"
         ) from None
     except ImportError as error:
         raise missing_driver(url, error.name or url.drivername) from error
@@ -212,7 +212,7 @@ def _executing(statements: tuple[str, ...]) -> Callable[[DBAPIConnection, object
 def _roll_back_unfinished(
     connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolResetState
 ) -> None:
-    """Let no transaction that somebody abandoned go back into the pool."""
+    """Keep abandoned transactions out of the pool."""
     if record.info.pop(UNFINISHED, False):
         connection.rollback()
 

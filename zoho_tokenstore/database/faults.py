@@ -24,8 +24,8 @@ LONGEST_PAUSE: Final = 0.25
 def retry_pauses(started: float) -> Iterator[float]:
     """Yield pauses in seconds until :data:`RETRY_SECONDS` after ``started`` are over.
 
-    They double from a few milliseconds and are random, so that workers that met once do not meet
-    again.
+    They double from a few milliseconds and are random, so that two workers that collided once do
+    not collide at their retry.
 
     Args:
         started: When the call began, by the monotonic clock.
@@ -42,7 +42,7 @@ def describe(url: URL) -> str:
 
 
 def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
-    """Return the error that tells what happened and what to do.
+    """Return the error to raise for an exception of SQLAlchemy.
 
     Args:
         error: The exception that SQLAlchemy raised.
@@ -50,8 +50,8 @@ def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
     """
     name = f"the database {describe(url)}"
     if isinstance(error, PoolTimeoutError):
-        return DatabaseBusyError(f"{name} has no free connection left in the pool; retry later")
+        return DatabaseBusyError(f"the connection pool of {name} is exhausted; retry")
     if not isinstance(error, DBAPIError):
-        return DatabaseError(f"{name} cannot be used: {type(error).__name__}")
+        return DatabaseError(f"{name} failed: {type(error).__name__}")
     kind, advice = backend_of(url).fault_of(error)
     return kind(f"{name} {advice}")

@@ -29,8 +29,8 @@ def warn_if_unencrypted(engine: Engine) -> None:
     def check(connection: DriverConnection, _record: object) -> None:
         if backend.is_encrypted(connection) is False:
             warnings.warn(
-                f"the connection to {host} is not encrypted: tokens and client secrets can be read "
-                f"on the network. Add {backend.tls_option} to the database URL",
+                f"connection to {host} is not encrypted and exposes tokens and client secrets: add "
+                f"{backend.tls_option} to the database URL",
                 UnencryptedConnectionWarning,
                 stacklevel=2,
             )

@@ -24,7 +24,7 @@ def resolve(database: str | URL) -> URL:
         database: A URL; without ``+driver`` the first installed one is chosen.
 
     Raises:
-        ConfigurationError: It is not a URL.
+        ConfigurationError: The text is not a URL.
         MissingDriverError: No driver for it is installed.
     """
     try:
@@ -32,7 +32,7 @@ def resolve(database: str | URL) -> URL:
     except (ArgumentError, ValueError, TypeError) as error:
         # From None: the cause may show the URL, and with it the password.
         raise ConfigurationError(
-            "the database URL is invalid: write it like 'sqlite:///tokens.db' or "
+            "invalid database URL: pass, for example, 'sqlite:///tokens.db' or "
             f"'postgresql://user:password@host/database' ({type(error).__name__})"
         ) from None
     name = ALIASES.get(url.drivername, url.drivername)
@@ -51,8 +51,7 @@ def missing_driver(url: URL, module: str) -> MissingDriverError:
     extra = backend_of(url).extra
     package = f"zoho-tokenstore[{extra}]" if extra else module
     return MissingDriverError(
-        f"{url.drivername} needs the driver {module!r}, which is not installed: "
-        f"pip install '{package}'"
+        f"driver {module!r} for {url.drivername} is not installed: run pip install '{package}'"
     )
 
 

@@ -73,8 +73,8 @@ class Cipher:
             cipher = self._ciphers.get(key_id) or self._cipher_of(key_id)
         if cipher is None:
             raise DecryptionError(
-                f"{column} of token {row_id!r} is encrypted with the key {key_id!r}, which is not "
-                "in the keyring: append it",
+                f"{column} of token {row_id!r} uses key {key_id!r}, which is missing from the "
+                "keyring: append it",
                 token_ids=(row_id,),
                 column=column,
             )
@@ -92,7 +92,7 @@ class Cipher:
             ) from None
 
     def is_current(self, text: str) -> bool:
-        """Tell whether a value was encrypted with the first key."""
+        """Return whether a value was encrypted with the first key."""
         return text.startswith(self._mark)
 
     def _cipher_of(self, key_id: str) -> AESGCM | None:
@@ -139,8 +139,8 @@ class IndexKeys:
             found.clear()  # whatever shows a traceback's local variables would show them
             others = [key_id for key_id in missing if self._keyring.get(key_id)]
             raise MissingKeyError(
-                f"the table is encrypted with keys that the keyring has not: {', '.join(missing)}"
-                + (f" (under the id {', '.join(others)} it has another one)" if others else ""),
+                f"the keyring is missing keys used by this table: {', '.join(missing)}"
+                + (f" (different key with the same id: {', '.join(others)})" if others else ""),
                 missing,
             )
         return next((index_key for index_key in found.values() if index_key), None)
@@ -161,7 +161,7 @@ class IndexKeys:
 
 
 class BlindIndex:
-    """Digests of secret values, of no use to whoever has not the index key."""
+    """Keyed digests of secret values, useless without the index key."""
 
     def __init__(self, index_key: bytes) -> None:
         """Derive the key of the digests."""

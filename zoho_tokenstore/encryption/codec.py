@@ -66,7 +66,9 @@ class ReadableCodec:
         """Return the row as it is, with its digests."""
         for name in SECRET_FIELDS:
             if (getattr(row, name) or "").startswith(MARK):
-                raise InvalidTokenError(f"{name} begins with {MARK!r}, as encrypted values do")
+                raise InvalidTokenError(
+                    f"{name} starts with {MARK!r} as encrypted values do: pass the original token"
+                )
         return row._asdict() | row_digests(row, digest)
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
@@ -75,8 +77,8 @@ class ReadableCodec:
             value = row[position]
             if value is not None and value.startswith(MARK):
                 raise DecryptionError(
-                    f"{name} of token {row[0]!r} is encrypted with the key {key_id_of(value)!r}: "
-                    "pass a keyring that has it",
+                    f"{name} of token {row[0]!r} is encrypted with key {key_id_of(value)!r}: pass "
+                    "a keyring with this key",
                     (row[0],),
                     name,
                 )
@@ -162,8 +164,8 @@ class EncryptedCodec:
         found.clear()
         if damaged:
             raise DecryptionError(
-                f"{damaged[0]} of token {row_id!r} is damaged: it is neither encrypted nor the "
-                "value that was stored",
+                f"{damaged[0]} of token {row_id!r} is damaged: delete the token and log the user "
+                "in again",
                 (row_id,),
                 damaged[0],
             )

@@ -1,4 +1,4 @@
-"""Encryption keys: how they are written, where they come from, and which one encrypts."""
+"""Encryption keys: their text form, their source, and the key that encrypts."""
 
 import base64
 import binascii
@@ -36,7 +36,7 @@ class Key:
     """One encryption key.
 
     Attributes:
-        id: What it is called in the database; not secret.
+        id: Its name in the database; not secret.
         secret: Its 32 bytes.
     """
 
@@ -73,7 +73,7 @@ class Keyring:
         """Read keys as :meth:`generate_key` writes them, separated by commas or white space.
 
         Raises:
-            BadKeyError: There is no key, or one of them is none; the error names its position.
+            BadKeyError: The text has no key or an invalid one; the error names its position.
         """
         keys, problem = _parse(text)
         if problem:
@@ -83,11 +83,11 @@ class Keyring:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read keys from a file that nobody but its owner can read.
+        """Read keys from a file that only its owner can read.
 
         Raises:
             BadKeyError: As from :meth:`from_text`.
-            ConfigurationError: The file cannot be read, or others can read it.
+            ConfigurationError: The file cannot be read, or other users can read it.
         """
         file = Path(path)
         return cls.from_callable(lambda: _private_text(file))
@@ -98,7 +98,7 @@ class Keyring:
 
         Raises:
             BadKeyError: As from :meth:`from_text`.
-            Exception: Whatever the function raises.
+            Exception: Raised by the function.
         """
         return cls(_fetched(fetch), fetch)
 
@@ -108,7 +108,7 @@ class Keyring:
         return tuple(self._keys)
 
     def get(self, key_id: str) -> Key | None:
-        """Return a key, if need be from where they were read."""
+        """Return a key, read again from the source if it is not known yet."""
         if key_id not in self._keys and self._fetch is not None:
             now = time.monotonic()
             if now - self._fetched >= FETCH_PAUSE:
@@ -117,7 +117,7 @@ class Keyring:
         return self._keys.get(key_id)
 
     def __repr__(self) -> str:
-        """Name the keys and show none."""
+        """Show the ids of the keys, never the keys."""
         return f"{type(self).__name__}({', '.join(self._keys)})"
 
 
@@ -130,12 +130,12 @@ def _fetched(fetch: Callable[[], str]) -> list[Key]:
 
 
 def _parse(text: object) -> tuple[list[Key], str | None]:
-    """Return the keys, or what is wrong with them."""
+    """Return the keys, or what is wrong with their text."""
     if not isinstance(text, str):
-        return [], f"the encryption keys must be text, not {type(text).__name__}"
+        return [], f"encryption keys are not text but {type(text).__name__}: pass text"
     parts = [part for part in _SEPARATOR.split(text) if part]
     if not parts:
-        return [], "there is no encryption key: make one with 'zoho-tokenstore keys generate'"
+        return [], "encryption key missing: create one with 'zoho-tokenstore keys generate'"
     keys: list[Key] = []
     for number, part in enumerate(parts, start=1):
         key = _key(part)
@@ -172,11 +172,13 @@ def _private_text(path: Path) -> str:
             mode = os.fstat(file.fileno()).st_mode
             if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
                 raise ConfigurationError(
-                    f"the key file {path} can be read by others: run 'chmod 600 {path}'"
+                    f"key file {path} is readable by other users: run chmod 600 {path}"
                 )
             return file.read()
     except UnicodeDecodeError:
         # From None: the codec's error carries the whole content.
-        raise BadKeyError(f"the key file {path} is not text") from None
+        raise BadKeyError(
+            f"key file {path} is not text: write keys of 'zoho-tokenstore keys generate' to it"
+        ) from None
     except OSError as error:
-        raise ConfigurationError(f"the key file {path}: {error.strerror}") from error
+        raise ConfigurationError(f"key file {path} is not readable: {error.strerror}") from error

@@ -73,7 +73,7 @@ class RefreshCoordinator:
         """Return whether Zoho has to be asked for an access token now or soon.
 
         Args:
-            token: The stored token, ``None`` if there is none.
+            token: The stored token, ``None`` if it is not stored.
             wanted: The token of the lookup, which can log in if none is stored.
         """
         if token is None:
@@ -94,7 +94,7 @@ class RefreshCoordinator:
             lookup: Finds it again, in the form that the caller will return.
 
         Raises:
-            RefreshError: The token has expired, and there is no valid one to return.
+            RefreshError: The token has expired, and no valid one is stored.
             DatabaseError: The database failed.
         """
         credential = credential_digest(token, self._digest)
@@ -274,7 +274,7 @@ class RefreshCoordinator:
         if self._clock.monotonic() > request.deadline:
             raise RefreshTimeoutError(
                 f"another worker has been refreshing this token for {self.policy.wait:.0f} "
-                "seconds: retry later"
+                "seconds; retry"
             )
 
     def _change_lease(self, key: str, change: Callable[[Lease, int], Lease | None]) -> None:

@@ -106,7 +106,7 @@ class LookupResult(NamedTuple):
     """The result of a coordinated lookup.
 
     Attributes:
-        record: The token, ``None`` if there is none yet.
+        record: The token, ``None`` if it is not stored yet.
         claim: The claim, if the caller is to refresh it or to log in.
     """
 

@@ -42,7 +42,7 @@ _alembic: Final = threading.Lock()
 
 
 def migrations_path() -> Path:
-    """Return the folder of the migrations: inside an installed package, beside it in a checkout."""
+    """Return the folder of the migrations: in an installed package, or next to it in a checkout."""
     package = Path(__file__).parents[1]
     packed = package / "migrations"
     return packed if packed.is_dir() else package.parent / "migrations"
@@ -50,7 +50,7 @@ def migrations_path() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What ``migrations/env.py`` is told: which table, and where.
+    """The table to migrate, as ``migrations/env.py`` receives it.
 
     Attributes:
         schema: The token table.
@@ -65,7 +65,7 @@ class Target:
     url: URL | None = None
 
     def configure(self, configure: Callable[..., None]) -> None:
-        """Tell Alembic the tables' names and what to compare with, by ``context.configure``."""
+        """Pass the names of the tables and the model to ``context.configure``."""
         where: dict[str, Any] = {"connection": self.connection}
         if self.url is not None:
             where = {
@@ -87,17 +87,17 @@ class Target:
         )
 
     def _include_name(self, name: str | None, kind: str, _parents: object) -> bool:
-        """Compare our own table alone: the others belong to the host application."""
+        """Compare only our tables: the others belong to the host application."""
         if kind == "schema":
             return name == self.schema.namespace
         return kind != "table" or name in {table.name for table in self.schema.tables}
 
 
 def set_up(database: Database, schema: TokenSchema) -> None:
-    """Create the table in an empty database, unless somebody has meanwhile.
+    """Create the table in an empty database, unless another process has created it.
 
     Raises:
-        SchemaError: What is there now is not of this release.
+        SchemaError: The table that exists is not from this release.
         DatabaseError: The database failed; nothing was changed.
     """
 
@@ -112,10 +112,10 @@ def set_up(database: Database, schema: TokenSchema) -> None:
 
 
 def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> None:
-    """Create the table or bring it up to a revision; what others have done meanwhile is kept.
+    """Create the table or upgrade it to a revision, after concurrent migrations.
 
     Raises:
-        SchemaError: The table is a later release's or not ours, or there is no such revision.
+        SchemaError: The table is from a later release or not ours, or the revision is unknown.
         DatabaseError: The database failed; nothing was changed.
     """
 
@@ -133,17 +133,17 @@ def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> 
 def downgrade(
     database: Database, schema: TokenSchema, revision: str, *, confirmed: bool = False
 ) -> None:
-    """Take the table back to an earlier revision.
+    """Downgrade the table to an earlier revision.
 
     Args:
-        database: Where the table is.
-        schema: Which table.
-        revision: Where to go: a revision, ``-1`` or ``base``.
-        confirmed: Whether stored tokens may be touched; ``base`` drops them all.
+        database: The database.
+        schema: The token table.
+        revision: The target: a revision, ``-1`` or ``base``.
+        confirmed: Whether stored tokens may be deleted; ``base`` deletes all of them.
 
     Raises:
-        SchemaError: There is no such revision, the table is not ours, or it holds tokens and
-            nobody confirmed.
+        SchemaError: The revision is unknown, the table is not ours, or it holds tokens and
+            ``confirmed`` is false.
         DatabaseError: The database failed; nothing was changed.
     """
 
@@ -153,8 +153,8 @@ def downgrade(
         stored = 0 if state is SchemaState.EMPTY or confirmed else _count(schema, connection)
         if stored:
             raise MigrationError(
-                f"the table {schema.name!r} holds {stored} tokens, which a downgrade may drop: "
-                "add --yes if that is what you want"
+                f"table {schema.name!r} holds tokens that a downgrade may delete ({stored}); pass "
+                "--yes to confirm"
             )
         _run(Target(schema, connection), command.downgrade, revision)
 
@@ -162,30 +162,30 @@ def downgrade(
 
 
 def set_aside(database: Database, schema: TokenSchema) -> str:
-    """Rename a table of the SDK's own store that is where ours shall be; once is enough.
+    """Rename a table of the SDK's DBStore that has the name of ours; a second call does nothing.
 
     Returns:
-        The name that it has now.
+        The new name of the table.
 
     Raises:
-        SchemaError: There is no such table, or both names are taken.
+        SchemaError: The table is not of the SDK's DBStore, or both names are taken.
     """
     kept = f"{schema.name}_sdk"
 
     def work(connection: Connection) -> None:
         with _alone(database, schema, connection):
-            there = schema.is_the_sdks(connection, kept)
+            there = schema.is_sdk_table(connection, kept)
             if schema.state(connection) is not SchemaState.SDK:
-                if there:  # it was set aside before
+                if there:  # an earlier call renamed it
                     return
                 raise MigrationError(
-                    f"there is nothing to adopt: {schema.name!r} is not a table of the SDK's "
-                    "own DBStore"
+                    f"table {schema.name!r} is not a table of the SDK's DBStore: run adopt "
+                    "with --table"
                 )
             if there:
                 raise MigrationError(
-                    f"{schema.name!r} and {kept!r} are both tables of the SDK's: rename or drop "
-                    "one of them first"
+                    f"tables {schema.name!r} and {kept!r} both belong to the SDK's DBStore: rename "
+                    "or drop one of them"
                 )
             operations = Operations(MigrationContext.configure(connection))
             operations.rename_table(schema.name, kept, schema=schema.namespace)
@@ -195,7 +195,7 @@ def set_aside(database: Database, schema: TokenSchema) -> str:
 
 
 def check(database: Database, schema: TokenSchema) -> None:
-    """Make sure that the migrations made exactly the table that the model describes.
+    """Compare the table with the model.
 
     Raises:
         MigrationError: They differ, or the database is not at the latest revision.
@@ -215,14 +215,14 @@ def offline_sql(
     """Write the SQL of an upgrade or a downgrade instead of running it.
 
     Args:
-        url: The database; only its dialect is used, and no driver is needed.
-        schema: Which table.
+        url: The database; only its dialect is used, and its driver is not needed.
+        schema: The token table.
         direction: ``"upgrade"`` or ``"downgrade"``.
-        revision: Where to go; a downgrade takes ``FROM:TO``.
-        output: Where the SQL goes.
+        revision: The target; ``FROM:TO`` for a downgrade.
+        output: File for the SQL.
 
     Raises:
-        MigrationError: There is no such revision.
+        MigrationError: The revision is unknown.
     """
     run = command.upgrade if direction == "upgrade" else command.downgrade
     _run(Target(schema, url=url), run, revision, output=output, sql=True)
@@ -235,7 +235,7 @@ def _run(
     output: TextIO | None = None,
     **options: bool,
 ) -> None:
-    # Alembic's own words go nowhere: they would stand among the data on stdout.
+    # Alembic's messages are dropped: they would mix with the data on stdout.
     config = Config(output_buffer=output, stdout=StringIO(), attributes={Target.KEY: target})
     config.set_main_option("script_location", str(migrations_path()).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -243,7 +243,7 @@ def _run(
         try:
             run(config, *arguments, **options)
         except CommandError as error:
-            raise MigrationError(f"Alembic refused: {error}") from error
+            raise MigrationError(f"migration failed: {error}") from error
 
 
 @contextmanager
@@ -261,7 +261,7 @@ def _alone(database: Database, schema: TokenSchema, connection: Connection) -> I
 
 
 def _drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
-    """Drop what was created by a migration that was cut short, so that it can begin again."""
+    """Drop the tables of an interrupted migration, so that it can start again."""
     revision = schema.revision(connection)
     if revision is not None:
         for table in schema.tables_after(revision):
@@ -269,8 +269,8 @@ def _drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
         return
     if _count(schema, connection):
         raise MigrationError(
-            f"the table {schema.name!r} has tokens but no version: if it is complete, "
-            f"record {HEAD!r} in {schema.version_table!r}"
+            f"table {schema.name!r} has tokens but no revision: if its columns are complete, "
+            f"insert {HEAD!r} into {schema.version_table!r}"
         )
     schema.table.metadata.drop_all(connection)
 

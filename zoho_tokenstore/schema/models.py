@@ -90,10 +90,10 @@ class TokenColumns:
     """The columns of a token table, under whatever name and schema the table has.
 
     Secrets and names are text without a length limit, so they cannot be indexed everywhere; the
-    digests beside them are what rows are looked up by. ``identity_digest`` is the unique key that
+    digests next to them are what rows are looked up by. ``identity_digest`` is the unique key that
     makes a second row of the same login impossible. ``login_at`` is when another login took the
     place of the one that the row was created with, and ``used_at`` when a store with
-    ``TokenPolicy(max_idle=…)`` last noted that somebody uses it.
+    ``TokenPolicy(max_idle=…)`` last recorded a use.
     """
 
     id_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
@@ -191,21 +191,21 @@ class OAuthTokenRow(TokenColumns, Base):
 
 
 class LeaseRow(LeaseColumns, Base):
-    """One lease, in the table beside the default one."""
+    """One lease of the default token table."""
 
     __tablename__ = f"{DEFAULT_TABLE}_lease"
     __table_args__ = TABLE_OPTIONS
 
 
 class KeyRow(KeyColumns, Base):
-    """One key, in the table beside the default one."""
+    """One key of the default token table."""
 
     __tablename__ = f"{DEFAULT_TABLE}_key"
     __table_args__ = TABLE_OPTIONS
 
 
 class AuditRow(AuditColumns, Base):
-    """One entry, in the audit table beside the default one."""
+    """One audit entry of the default token table."""
 
     __tablename__ = f"{DEFAULT_TABLE}_audit"
     __table_args__ = TABLE_OPTIONS
@@ -224,7 +224,7 @@ def companion_table(tokens: Table, kind: Companion) -> Table:
 
 @lru_cache
 def token_table(name: str = DEFAULT_TABLE, schema: str | None = None) -> Table:
-    """Return the token table of that name, in a metadata that holds it and those beside it.
+    """Return the token table of that name, in a metadata with its companion tables.
 
     Args:
         name: The table's name.

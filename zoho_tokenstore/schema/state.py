@@ -1,4 +1,4 @@
-"""Whose token table is this, and of which release: asked once, before the first use."""
+"""The state of a token table: its owner and its revision, checked once before the first use."""
 
 import re
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,39}")
 
 
 class SchemaState(Enum):
-    """What stands in the database where the token table should be."""
+    """State of the table with the token table's name."""
 
     EMPTY = auto()
     CURRENT = auto()
@@ -51,18 +51,18 @@ class SchemaState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class TokenSchema:
-    """The names of one token table, the tables beside it, and its version table.
+    """Names of one token table, its companion tables and its version table.
 
     Attributes:
-        name: The token table's name: letters, digits and underscores, 40 at most.
-        namespace: The schema that it lies in, ``None`` for the connection's default.
+        name: Name of the token table: at most 40 letters, digits and underscores.
+        namespace: Schema of the tables, ``None`` for the connection's default.
     """
 
     name: str = DEFAULT_TABLE
     namespace: str | None = None
 
     def __post_init__(self) -> None:
-        """Refuse names that not every database takes.
+        """Reject names that some databases do not accept.
 
         Raises:
             ConfigurationError: A name has other characters or is too long.
@@ -70,8 +70,8 @@ class TokenSchema:
         for what, value in (("table", self.name), ("schema", self.namespace)):
             if value is not None and not _NAME.fullmatch(str(value)):
                 raise ConfigurationError(
-                    f"the {what} name {value!r} cannot be used: take letters, digits and "
-                    "underscores, 40 at most, no digit first"
+                    f"invalid {what} name {value!r}: use at most 40 letters, digits and "
+                    "underscores, not starting with a digit"
                 )
 
     @property
@@ -81,7 +81,7 @@ class TokenSchema:
 
     @property
     def tables(self) -> tuple[Table, ...]:
-        """The token table and those beside it, each made by the revision of its place."""
+        """The token table and its companions, in the order of the revisions that create them."""
         return (
             self.table,
             companion_table(self.table, "lease"),
@@ -90,7 +90,7 @@ class TokenSchema:
         )
 
     def tables_after(self, revision: str) -> tuple[Table, ...]:
-        """Return the tables that revisions after this one make."""
+        """Return the tables that later revisions create."""
         return self.tables[REVISIONS.index(revision) + 1 :]
 
     @property
@@ -117,8 +117,8 @@ class TokenSchema:
         return connection.execute(select(versions.c.version_num)).scalar()
 
     def state(self, connection: Connection) -> SchemaState:
-        """Find out what is there."""
-        # The revision first: while somebody sets the table up, it is the last thing to appear.
+        """Return the state of the table in the database."""
+        # The revision first: while another process sets the table up, it appears last.
         revision = self.revision(connection)
         inspector = inspect(connection)
         present = inspector.has_table(self.name, schema=self.namespace)
@@ -137,8 +137,8 @@ class TokenSchema:
         cut_short = any(inspector.has_table(name, schema=self.namespace) for name in later)
         return SchemaState.UNFINISHED if cut_short else SchemaState.OLDER
 
-    def is_the_sdks(self, connection: Connection, name: str) -> bool:
-        """Tell whether there is a table of this name beside ours, and the SDK's DBStore made it."""
+    def is_sdk_table(self, connection: Connection, name: str) -> bool:
+        """Return whether a table of this name exists and belongs to the SDK's DBStore."""
         inspector = inspect(connection)
         there = inspector.has_table(name, schema=self.namespace)
         return there and self._columns(inspector, name) >= SDK_COLUMNS
@@ -147,60 +147,59 @@ class TokenSchema:
         return {column["name"].lower() for column in inspector.get_columns(name, self.namespace)}
 
     def _made_by(self, inspector: Inspector) -> SchemaState:
-        """Tell whose the table is that has no version."""
+        """Return the state of a table without a version."""
         columns = self._columns(inspector, self.name)
         if columns >= SDK_COLUMNS:
             return SchemaState.SDK
-        # MySQL's DDL is not transactional: somebody is setting it up, or was ended while doing so.
+        # MySQL's DDL is not transactional: a process sets the table up, or was killed doing so.
         ours = columns >= set(self.table.columns.keys()) - set(ADDED_COLUMNS)
         return SchemaState.UNFINISHED if ours else SchemaState.FOREIGN
 
     def ready(self, connection: Connection, *, create: bool) -> bool:
-        """Tell whether the table can be used; ``False`` when it may be set up first.
+        """Return whether the table can be used, ``False`` when it may be set up first.
 
         Raises:
-            SchemaError: It can be neither used nor set up; the error names the command that helps.
+            SchemaError: The table can be neither used nor set up; the error names the command.
         """
         state = self.state(connection)
         if state in (SchemaState.EMPTY, SchemaState.UNFINISHED):
             if create:
                 return False
             raise SchemaMissingError(
-                f"the database has no table {self.name!r} and the store may not create it: "
-                f"run {SchemaMissingError.command}{self.options}"
+                f"table {self.name!r} does not exist and create=False is set: run "
+                f" {SchemaMissingError.command}{self.options}"
             )
         self.refuse_unusable(state)
         if state is SchemaState.OLDER:
             raise SchemaOlderError(
-                f"the table {self.name!r} was made by an earlier release: "
-                f"run {SchemaOlderError.command}{self.options}"
+                f"table {self.name!r} is from an earlier release: run "
+                f" {SchemaOlderError.command}{self.options}"
             )
         return True
 
     def refuse_unusable(self, state: SchemaState) -> None:
-        """Raise for a table that this release cannot even upgrade.
+        """Raise for a table that this release cannot upgrade.
 
         Raises:
-            SchemaNewerError: A later release made it.
-            SDKSchemaError: The SDK's DBStore was to use it.
-            ForeignSchemaError: Something else made it.
+            SchemaNewerError: The table is from a later release.
+            SDKSchemaError: The table belongs to the SDK's DBStore.
+            ForeignSchemaError: The table belongs to another application.
         """
         if state is SchemaState.NEWER:
             raise SchemaNewerError(
-                f"the table {self.name!r} was made by a later release: "
-                f"run {SchemaNewerError.command}, or go back with that release's "
-                f"'zoho-tokenstore downgrade {HEAD}'"
+                f"table {self.name!r} is from a later release: run {SchemaNewerError.command}, or "
+                f"run that release's 'zoho-tokenstore downgrade {HEAD}'"
             )
         elsewhere = (
-            f"keep the tokens in a table of another name, run {ForeignSchemaError.command} and "
-            "pass table='zoho_oauthtoken'"
+            f"run {ForeignSchemaError.command} and pass table='zoho_oauthtoken' to use another "
+            "table"
         )
         if state is SchemaState.SDK:
             raise SDKSchemaError(
-                f"the table {self.name!r} was made by the SDK's own DBStore and is left alone: run "
-                f"{SDKSchemaError.command}{self.options} to take it over, or {elsewhere}"
+                f"table {self.name!r} belongs to the SDK's DBStore: run "
+                f"{SDKSchemaError.command}{self.options} to convert it, or {elsewhere}"
             )
         if state is SchemaState.FOREIGN:
             raise ForeignSchemaError(
-                f"the table {self.name!r} was made by something else and is left alone: {elsewhere}"
+                f"table {self.name!r} belongs to another application: {elsewhere}"
             )

@@ -69,7 +69,7 @@ class SDKRefreshes:
             complete: Turns a row into the record that the SDK gets.
 
         Raises:
-            RefreshError: There is no token to return.
+            RefreshError: No valid token can be returned.
             DatabaseError: The database failed.
         """
 

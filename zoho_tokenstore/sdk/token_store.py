@@ -161,7 +161,7 @@ class SDKTokenStore(RecordStore):
             As in :meth:`get_token`; ``None`` also for an unknown id (see ``missing_id``).
 
         Raises:
-            SDKException: The id is not text, the token is none of the SDK's, or the database
+            SDKException: The id is not text, the token is not of the SDK, or the database
                 failed.
         """
         self._sdk.read_token(token)

@@ -64,7 +64,7 @@ def open_codec(
     known = tuple(database.read(KeyTable(companion_table(tokens, "key")).read_keys))
     if known:
         raise MissingKeyError(
-            f"the table is encrypted with the keys {', '.join(known)}: pass "
+            f"the table is encrypted with keys {', '.join(known)}: pass "
             "keyring=Keyring.from_text(…) or set ZOHO_TOKENSTORE_KEYS",
             known,
         )

@@ -36,7 +36,7 @@ class LeaseTable:
         self._delete_all = delete(table)
 
     def read_lease(self, session: Session, key: str) -> tuple[Lease, int]:
-        """Return the lease, an empty one if there is none, and the database's time."""
+        """Return the lease, an empty one if none is stored, and the database's time."""
         now, *fields = session.execute(self._read, {"key": key}).one()
         lease = Lease._make(fields)
         if lease.version is None:

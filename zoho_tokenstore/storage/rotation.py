@@ -206,7 +206,7 @@ class KeyRotation:
         except IntegrityError as error:
             token_id = stale[0].values["id"]
             raise IdConflictError(
-                f"token {token_id!r} is the same login as another token: delete one of them",
+                f"token {token_id!r} has the same login as another token: delete one of them",
                 token_id,
             ) from error
         rotated = self._table.c.id_digest.in_([one.row_digest for one in unchanged])

@@ -1,10 +1,9 @@
 """The statements that change rows, built once for each table."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
-    JSON,
     BindParameter,
     ColumnElement,
     Insert,
@@ -26,7 +25,6 @@ from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 __all__ = [
     "REFRESHED",
     "merging_update",
-    "packed_columns",
     "refreshing_update",
     "upsert_statement",
 ]
@@ -42,11 +40,6 @@ REFRESHED: Final = (
 
 InsertedValues: TypeAlias = Any
 """The dialects' collections of the values that an insert proposed."""
-
-
-def packed_columns(table: Table, names: Iterable[str]) -> ColumnElement[Any]:
-    """Build one column that holds all of these as a list."""
-    return func.json_array(*(table.c[name] for name in names), type_=JSON)
 
 
 def merging_update(table: Table) -> Update:

@@ -2,32 +2,28 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from operator import itemgetter
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Row, Select, Table, bindparam, or_, select
+from sqlalchemy import Row, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.storage.audit import AuditLog, Event
-from zoho_tokenstore.storage.batches import PAGE_SIZE, AddToken, Batches
+from zoho_tokenstore.storage.batches import AddToken, Batches
+from zoho_tokenstore.storage.lookups import LookupStatements
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.statements import (
     REFRESHED,
-    packed_columns,
     refreshing_update,
     upsert_statement,
 )
-from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
 
 __all__ = ["TokenTable"]
-
-unpack: Final = itemgetter(0)
 
 
 class TokenTable:
@@ -59,31 +55,9 @@ class TokenTable:
         self.codec = codec
         self._audit = audit
         self._retention = retention
-        # Columns instead of entities: loading an entity costs more than the query itself.
-        rows = select(*(table.c[name] for name in codec.columns))
-        self._unpacks = backend.packs_rows
-        one = select(packed_columns(table, codec.columns)) if self._unpacks else rows
-        fresh = () if retention is None else retention.fresh
-        named = {
-            field: _is_one_of(table.c[column], len(codec.lookup_digests(field)))
-            for field, column in DIGEST_COLUMNS.items()
-        }
-        self._digests = {
-            field: tuple(zip(DIGEST_PARAMETERS, codec.lookup_digests(field), strict=False))
-            for field in DIGEST_COLUMNS
-        }
-        self._find: dict[str, Select[Any]] = {
-            field: one.where(condition, *fresh) for field, condition in named.items()
-        }
-        self._find_outdated = {
-            field: rows.where(condition, retention.outdated)
-            for field, condition in named.items()
-            if retention is not None
-        }
-        key = table.c.id_digest
-        served = rows.add_columns(key).where(*fresh)
-        self._first_page = served.order_by(key).limit(PAGE_SIZE)
-        self._next_page = self._first_page.where(key > bindparam("after"))
+        self._lookups = LookupStatements(
+            table, codec, packs_rows=backend.packs_rows, retention=retention
+        )
         change = refreshing_update(table, keys)
         self._audits_in_cte = audit.enabled and backend.writes_in_cte
         self._refresh = audit.with_entry(change) if self._audits_in_cte else change
@@ -108,11 +82,12 @@ class TokenTable:
             return None
         parameters = self._retention.parameters() if self._retention is not None else {}
         # No variable holds a secret: a tool that shows a traceback's local variables would show it.
-        for name, digest in self._digests[rule.field]:
+        for name, digest in self._lookups.digests[rule.field]:
             parameters[name] = digest(rule.field, getattr(token, rule.field))
         # Without the session's own execute(): looking for entities is a tenth of a lookup.
-        found = session.connection().execute(self._find[rule.field], parameters).all()
-        rows = map(unpack, found) if self._unpacks else found
+        by_field = self._lookups.by_field[rule.field]
+        found = session.connection().execute(by_field, parameters).all()
+        rows = found if self._lookups.unpack is None else map(self._lookups.unpack, found)
         return find_one(rule, token, map(self.codec.decode_row, rows))
 
     def find_outdated_ids(self, session: Session, token: TokenRecord) -> list[str]:
@@ -121,9 +96,9 @@ class TokenTable:
         if rule is None or self._retention is None:
             return []
         parameters = self._retention.parameters()
-        for name, digest in self._digests[rule.field]:
+        for name, digest in self._lookups.digests[rule.field]:
             parameters[name] = digest(rule.field, getattr(token, rule.field))
-        found = session.execute(self._find_outdated[rule.field], parameters)
+        found = session.execute(self._lookups.outdated[rule.field], parameters)
         rows = map(self.codec.decode_row, found)
         return [row.id for row in rows if row.id is not None and rule.fits(token, row)]
 
@@ -138,8 +113,8 @@ class TokenTable:
         """
         limits = self._retention.parameters() if self._retention is not None else {}
         if after is None:
-            return session.execute(self._first_page, limits).all()
-        return session.execute(self._next_page, {"after": after} | limits).all()
+            return session.execute(self._lookups.first_page, limits).all()
+        return session.execute(self._lookups.next_page, {"after": after} | limits).all()
 
     def save_rows(
         self,
@@ -219,11 +194,3 @@ class TokenTable:
         values["id"] = key
         self._audit.append_entry(session, "created" if is_new else "refreshed", values)
         return key
-
-
-DIGEST_PARAMETERS: Final = ("digest_0", "digest_1")
-"""Parameters of the digests that a row may have: a keyed one, and a plain one."""
-
-
-def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:
-    return or_(*(column == bindparam(name) for name in DIGEST_PARAMETERS[:number]))

@@ -87,7 +87,8 @@ def only_row(rows: Sequence[TokenRecord], rule: Rule) -> TokenRecord | None:
     if len(rows) > 1:
         advice = "pass the client id" if rule.by_client else "pass the user name or the id"
         raise AmbiguousTokenError(
-            f"{len(rows)} stored tokens fit this {rule.field.replace('_', ' ')}: {advice} as well",
+            f"{len(rows)} stored tokens match this {rule.field.replace('_', ' ')}: {advice} "
+            "as well",
             tuple(row.id for row in rows if row.id is not None),
         )
     return rows[0] if rows else None

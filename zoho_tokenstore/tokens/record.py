@@ -157,6 +157,5 @@ def _check_expiry(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_EXPIRY:
         return value
     raise InvalidTokenError(
-        "the expiry is invalid: pass the epoch milliseconds as a whole number, such as "
-        "'1767225600000'"
+        "the expiry is invalid: pass epoch milliseconds as an integer, such as '1767225600000'"
     )

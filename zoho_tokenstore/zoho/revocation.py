@@ -64,7 +64,7 @@ def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
     except HTTPError as error:
         reason = f"{host} returned HTTP status {error.code}"
     except (OSError, HTTPException, ValueError) as error:
-        reason = f"request to {host} failed ({type(error).__name__}); retry later"
+        reason = f"request to {host} failed ({type(error).__name__}); retry"
     else:
         if isinstance(response, dict) and response.get("status") == "success":
             return

@@ -99,7 +99,7 @@ class Backend:
         """Return what ``create_engine`` needs for this URL.
 
         Raises:
-            ConfigurationError: The URL has a timeout that is not a whole number.
+            ConfigurationError: A timeout in the URL is not an integer.
         """
         return {"connect_args": self.timeouts_of(url)}
 
@@ -107,13 +107,13 @@ class Backend:
         """Return the driver's arguments that bound a call: the URL's own, or the defaults.
 
         Raises:
-            ConfigurationError: The URL has a timeout that is not a whole number.
+            ConfigurationError: A timeout in the URL is not an integer.
         """
         timeouts = dict(self.timeouts.get(url.drivername.partition("+")[2], {}))
         for name in timeouts.keys() & url.query.keys():
             value = url.query[name]
             if not (isinstance(value, str) and value.isdecimal()):
-                raise ConfigurationError(f"{name} in the database URL must be a whole number")
+                raise ConfigurationError(f"invalid {name} in the database URL: pass an integer")
             # As a number, because not every driver converts it.
             timeouts[name] = int(value)
         return timeouts
@@ -194,7 +194,7 @@ class Backend:
     def fault_of(self, error: DBAPIError) -> Fault:
         """Return the error to raise for a call that failed for good."""
         if self.code_of(error) in self.transient:
-            return DatabaseBusyError, "is too busy with other writers; retry later"
+            return DatabaseBusyError, "is busy with concurrent writers; retry"
         kind = DatabaseError
         if self.is_stale(error) or isinstance(error, (OperationalError, InterfaceError)):
             kind = DatabaseUnavailableError

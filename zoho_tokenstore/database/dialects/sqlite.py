@@ -50,28 +50,31 @@ evict each other."""
 BUSY_TIMEOUT: Final = 30.0
 """Seconds that a writer waits for the others; ``?timeout=`` in the URL changes it."""
 
-LOCKED: Final[Fault] = (DatabaseBusyError, "is locked by other writers; retry later")
+LOCKED: Final[Fault] = (DatabaseBusyError, "is locked by other writers; retry")
 FAULTS: Final[Mapping[int, Fault]] = {
     sqlite3.SQLITE_BUSY: LOCKED,
     sqlite3.SQLITE_LOCKED: LOCKED,
-    sqlite3.SQLITE_READONLY: (ReadOnlyDatabaseError, "cannot be written: check the file's mode"),
-    sqlite3.SQLITE_FULL: (DatabaseFullError, "is full: free some disk space"),
+    sqlite3.SQLITE_READONLY: (
+        ReadOnlyDatabaseError,
+        "is read-only: check the permissions of the file and its folder",
+    ),
+    sqlite3.SQLITE_FULL: (DatabaseFullError, "is full: free disk space"),
     sqlite3.SQLITE_CORRUPT: (CorruptDatabaseError, "is damaged: restore the file from a backup"),
     sqlite3.SQLITE_NOTADB: (CorruptDatabaseError, "is not an SQLite file: check the path"),
     sqlite3.SQLITE_CANTOPEN: (
         DatabaseUnavailableError,
-        "cannot be opened: check that the path is a file that can be read and written",
+        "cannot be opened: check the path and its permissions",
     ),
     sqlite3.SQLITE_IOERR: (
         DatabaseUnavailableError,
-        "cannot be read or written: the disk fails or is full",
+        "has an I/O error: check the disk and its free space",
     ),
 }
 """SQLite's primary result codes (https://sqlite.org/rescode.html)."""
 
 
 class SQLite(Backend):
-    """One writer at a time, any number of readers beside it."""
+    """One writer at a time, concurrently with any number of readers."""
 
     # A transaction that begins as a reader and writes later fails with SQLITE_BUSY, without
     # waiting, when another worker has written in between.
@@ -105,8 +108,8 @@ class SQLite(Backend):
                 return
             if not openable:
                 raise SchemaMissingError(
-                    f"the SQLite file {path} does not exist; create it with: "
-                    f"{SchemaMissingError.command} --url {engine.url.render_as_string()}"
+                    f"SQLite file {path} does not exist: run {SchemaMissingError.command} --url "
+                    f"{engine.url.render_as_string()}"
                 )
             _create_private_file(path)
 
@@ -169,17 +172,15 @@ def _create_private_file(path: Path) -> None:
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     except FileNotFoundError:
-        raise DatabaseUnavailableError(
-            f"the directory {path.parent} does not exist: create it first"
-        ) from None
+        raise DatabaseUnavailableError(f"folder {path.parent} does not exist: create it") from None
     except OSError as error:
         raise DatabaseUnavailableError(
-            f"cannot create the SQLite file {path}: {error.strerror}"
+            f"SQLite file {path} cannot be created: {error.strerror}"
         ) from error
 
 
 def _write_ahead(connection: sqlite3.Connection, _record: object) -> None:
-    """Let readers run beside a writer, and keep what is committed through a power cut."""
+    """Let readers run concurrently with a writer, and keep commits through a power cut."""
     _switch_to_wal(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")

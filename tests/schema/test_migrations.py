@@ -161,7 +161,7 @@ def test_a_set_up_that_was_cut_short_is_begun_again(database, url):
         store.save_token(login("alice"))
     migrations.check(database, SCHEMA)
     execute(database, "DROP TABLE oauthtoken_version")
-    with pytest.raises(MigrationError, match="has tokens but no version"):
+    with pytest.raises(MigrationError, match="has tokens but no revision"):
         migrations.upgrade(database, SCHEMA)
 
 

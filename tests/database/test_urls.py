@@ -37,7 +37,7 @@ from zoho_tokenstore.settings import Settings
     ids=repr,
 )
 def test_a_malformed_url_is_a_configuration_error(database):
-    with pytest.raises(ConfigurationError, match="database URL is invalid"):
+    with pytest.raises(ConfigurationError, match="invalid database URL"):
         SQLAlchemyTokenStore(database)
 
 

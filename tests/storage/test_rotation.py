@@ -207,7 +207,7 @@ def test_two_rows_of_one_login_do_not_stop_it(url, database):
     )
     rotation = rotator(database).rotate_all()
     assert rotation.rotated == 3
-    assert "is the same login as another" in str(rotation.failed[0])
+    assert "has the same login as another" in str(rotation.failed[0])
 
 
 @pytest.fixture

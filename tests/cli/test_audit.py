@@ -1,0 +1,53 @@
+"""``audit``: choosing and printing the entries of the audit log."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+
+from support import LOGIN, login
+from tables import (
+    DAY,
+    move_entries,
+    save,
+)
+
+
+def test_audit_shows_what_happened_and_chooses(shared_url, run_command):
+    alice, bob = save(shared_url, login("alice"), login("bob"))
+    move_entries(shared_url, 10 * DAY)
+    time.sleep(0.002)
+    save(shared_url, login("alice", access_token="1000.access.new"))
+    time.sleep(0.002)
+    assert run_command(shared_url, "delete", bob, "--yes")[0] == 0
+
+    def asked(*arguments):
+        status, out, messages = run_command(shared_url, "audit", "--json", *arguments)
+        assert (status, messages) == (0, "")
+        entries = [json.loads(line) for line in out.splitlines()]
+        return [(entry["event"], entry["user_name"]) for entry in entries]
+
+    recent = [("refreshed", "alice"), ("deleted", "bob")]
+    everything = asked()
+    assert everything[2:] == recent
+    assert sorted(everything[:2]) == [("created", "alice"), ("created", "bob")]
+    assert asked("--since", "7d") == recent
+    assert len(asked("--since", "2w")) == 4
+    assert asked("--user", "bob") == [("created", "bob"), ("deleted", "bob")]
+    assert asked("--id", alice) == [("created", "alice"), ("refreshed", "alice")]
+    assert asked("--event", "deleted") == recent[1:]
+    assert asked("--event", "created", "--user", "bob", "--since", "1h") == []
+    assert asked("--user", "nobody") == []
+
+
+def test_audit_prints_a_line_for_each_entry_its_values_separated_by_tabs(sqlite_url, run_command):
+    (key,) = save(sqlite_url, login("alice and bob"))
+    status, out, messages = run_command(sqlite_url, "audit")
+    assert (status, messages) == (0, "")
+    at, *values = out.rstrip("\n").split("\t")
+    assert datetime.now(UTC) - datetime.fromisoformat(at) < DAY
+    assert values[:4] == ["created", key, "alice and bob", LOGIN["client_id"]]
+    assert len(values) == 7
+    assert values[6] == str(os.getpid())
+    (entry,) = map(json.loads, run_command(sqlite_url, "audit", "--json")[1].splitlines())
+    assert [str(value) for value in entry.values()] == [at, *values]

@@ -1,0 +1,81 @@
+"""The statements that find rows, built once for each table."""
+
+from operator import itemgetter
+from typing import Any, Final
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    ColumnElement,
+    Select,
+    Table,
+    bindparam,
+    func,
+    or_,
+    select,
+)
+
+from zoho_tokenstore.encryption.codec import RowCodec
+from zoho_tokenstore.storage.batches import PAGE_SIZE
+from zoho_tokenstore.storage.retention import Retention
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
+
+__all__ = ["LookupStatements"]
+
+DIGEST_PARAMETERS: Final = ("digest_0", "digest_1")
+"""Parameters of the digests that a row may have: a keyed one, and a plain one."""
+
+_unpack: Final = itemgetter(0)
+
+
+class LookupStatements:
+    """The statements that find the rows of one token table.
+
+    Args:
+        table: The token table.
+        codec: Decodes rows and computes digests.
+        packs_rows: Whether a row is read as one JSON array.
+        retention: Which rows may be served; all of them without it.
+
+    Attributes:
+        digests: The parameters of a lookup by each field, with the function that computes each.
+        by_field: The lookup by each field.
+        outdated: The lookup by each field among the rows that are too old to be served.
+        first_page: The first rows in the order of their keys; each row ends with its key.
+        next_page: The rows after the key ``after``.
+        unpack: Turns a row that was found into its columns, ``None`` if it needs no turning.
+    """
+
+    def __init__(
+        self, table: Table, codec: RowCodec, *, packs_rows: bool, retention: Retention | None
+    ) -> None:
+        """Build the statements."""
+        self.digests = {
+            field: tuple(zip(DIGEST_PARAMETERS, codec.lookup_digests(field), strict=False))
+            for field in DIGEST_COLUMNS
+        }
+        # Columns instead of entities: loading an entity costs more than the query itself.
+        columns = [table.c[name] for name in codec.columns]
+        rows = select(*columns)
+        found = select(func.json_array(*columns, type_=JSON)) if packs_rows else rows
+        fresh = () if retention is None else retention.fresh
+        matches = {
+            field: _is_one_of(table.c[column], len(self.digests[field]))
+            for field, column in DIGEST_COLUMNS.items()
+        }
+        self.unpack = _unpack if packs_rows else None
+        self.by_field: dict[str, Select[Any]] = {
+            field: found.where(match, *fresh) for field, match in matches.items()
+        }
+        self.outdated: dict[str, Select[Any]] = {
+            field: rows.where(match, retention.outdated)
+            for field, match in matches.items()
+            if retention is not None
+        }
+        key = table.c.id_digest
+        self.first_page = rows.add_columns(key).where(*fresh).order_by(key).limit(PAGE_SIZE)
+        self.next_page = self.first_page.where(key > bindparam("after"))
+
+
+def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:
+    return or_(*(column == bindparam(name) for name in DIGEST_PARAMETERS[:number]))
