@@ -8,10 +8,7 @@ demo: .venv/installed
 	$(BIN)/zoho-tokenstore demo
 
 test: .venv/developing
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -n 4 # on two cores too: half of the time a test waits
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report
+	$(BIN)/pytest -n 4 # on two cores too: half of the time a test waits
 
 check: .venv/developing
 	$(BIN)/ruff check

@@ -1,1 +1,1 @@
-"""What the store costs beside its peers: ``python -m benchmarks quick`` or ``full``."""
+"""The cost of the store compared with its peers: ``python -m benchmarks quick`` or ``full``."""

@@ -2,7 +2,8 @@
 
 Each process has the installed SDK and reads a record at the same moment. Zoho takes a second for a
 refresh and allows ten of one refresh token in ten minutes, as it does
-(https://www.zoho.com/crm/developer/docs/api/v8/refresh.html): whoever asks too often is refused.
+(https://www.zoho.com/crm/developer/docs/api/v8/refresh.html): a client
+that asks too often is refused.
 """
 
 import multiprocessing
@@ -34,7 +35,7 @@ COMPARED: Final = (
     ("FileStore", "sqlite"),
     ("DBStore", "mariadb"),
 )
-"""The peers, each with its database; files are beside SQLite."""
+"""The peers, each with its database; files are with SQLite."""
 
 ALLOWED: Final = 10
 """Refreshes that Zoho allows."""

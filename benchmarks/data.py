@@ -7,9 +7,9 @@ from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["NOBODY", "record", "token", "user_name"]
+__all__ = ["UNKNOWN", "record", "token", "user_name"]
 
-NOBODY: Final = -1
+UNKNOWN: Final = -1
 """The number of a user who is stored nowhere."""
 
 EXPIRY: Final = 4_102_444_800_000

@@ -1,4 +1,4 @@
-"""What nobody can be faster than: bare drivers, and SQLAlchemy Core."""
+"""The lower bounds: bare drivers, and SQLAlchemy Core."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import bindparam, create_engine, insert, select
 
-from benchmarks.data import NOBODY, record, user_name
+from benchmarks.data import UNKNOWN, record, user_name
 from benchmarks.drivers import connect_of
 from benchmarks.opened import Opened, Place
 from zoho_tokenstore.encryption.codec import ReadableCodec
@@ -43,8 +43,8 @@ class Floor(Opened):
 
     def is_right(self, found: Any, number: int) -> bool:
         """Compare the refresh token."""
-        if number == NOBODY or found is None:
-            return found is None and number == NOBODY
+        if number == UNKNOWN or found is None:
+            return found is None and number == UNKNOWN
         return bool(found[REFRESH_TOKEN] == record(number).refresh_token)
 
 

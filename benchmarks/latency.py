@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Final
 
-from benchmarks.data import NOBODY
+from benchmarks.data import UNKNOWN
 from benchmarks.opened import Opened
 from benchmarks.peers import PEERS
 from benchmarks.places import Places
@@ -78,7 +78,7 @@ def _find_by_refresh_token(opened: Opened, rows: int) -> Operation:
 
 
 def _find_nothing(opened: Opened, _rows: int) -> Operation:
-    return Operation(opened.finding(NOBODY), lambda found: opened.is_right(found, NOBODY))
+    return Operation(opened.finding(UNKNOWN), lambda found: opened.is_right(found, UNKNOWN))
 
 
 def _save_update(opened: Opened, rows: int) -> Operation:

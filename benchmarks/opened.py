@@ -45,7 +45,7 @@ class Opened(ABC):
 
     @abstractmethod
     def is_right(self, found: Any, number: int) -> bool:
-        """Tell whether what was found is this user's token, or nothing for :data:`NOBODY`."""
+        """Return whether what was found is this user's token, or nothing for :data:`UNKNOWN`."""
 
     @abstractmethod
     def updating(self, number: int) -> Callable[[str], None]:

@@ -52,7 +52,7 @@ class Places:
 
         Args:
             peer: The peer's name.
-            database: The database; files are beside SQLite.
+            database: The database; files are with SQLite.
             rows: The number of users.
         """
         kind = PEERS[peer]

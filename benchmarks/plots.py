@@ -139,7 +139,7 @@ def _crowds(results: Results) -> Figure:
 
 
 def _fewest(results: Results, database: str, peer: str) -> float | None:
-    """Return the median of a lookup with the fewest tokens; files are shown beside SQLite."""
+    """Return the median of a lookup with the fewest tokens; files are shown with SQLite."""
     found = latency_of(results, database, peer, FEWEST)
     return (
         latency_of(results, "file", peer, FEWEST) if database == "sqlite" and not found else found
@@ -147,7 +147,7 @@ def _fewest(results: Results, database: str, peer: str) -> float | None:
 
 
 def _legend(figure: Figure, *panels: Axes) -> None:
-    """Name every line once, beside the panels."""
+    """Name every line once, next to the panels."""
     named: dict[str, Any] = {}
     for axes in panels:
         lines, names = axes.get_legend_handles_labels()
@@ -156,5 +156,5 @@ def _legend(figure: Figure, *panels: Axes) -> None:
 
 
 def _place_of(record: Mapping[str, Any]) -> str:
-    """Return the panel of a record: files are shown beside SQLite."""
+    """Return the panel of a record: files are shown with SQLite."""
     return "sqlite" if record["database"] == "file" else str(record["database"])

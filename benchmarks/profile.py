@@ -1,4 +1,4 @@
-"""Where the time of a call goes: what cannot be made faster here is somebody else's.
+"""Where the time of a call goes: what cannot be made faster here is not our code.
 
 A timer looks at every 0.2 ms which function of Python's is at work: unlike a profiler that counts
 calls, it does not make many small functions look dear. What C code takes is its caller's.

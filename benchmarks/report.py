@@ -1,4 +1,4 @@
-"""The page about a run's results, in Markdown: nobody writes a figure by hand."""
+"""The page about a run's results, in Markdown: no figure is written by hand."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -26,9 +26,9 @@ INTRODUCTION: Final = """\
 # Performance
 
 Everything on this page was measured in one run of each section and is written by a program from its
-results (`performance.json`): the store beside bare drivers and SQLAlchemy Core, which nothing can
-be faster than, the SDK's own `FileStore` and `DBStore`, a naive SQLite store as applications write
-it, and `slack_sdk`'s `SQLAlchemyInstallationStore`, the nearest relative elsewhere."""
+results (`performance.json`): the store compared with its lower bounds (bare drivers and SQLAlchemy
+Core), the SDK's own `FileStore` and `DBStore`, a naive SQLite store as applications write it, and
+`slack_sdk`'s `SQLAlchemyInstallationStore`, the nearest relative elsewhere."""
 
 NOISE: Final = """\
 ## How it is measured
@@ -95,7 +95,7 @@ def _lookups(results: Results) -> Iterator[str]:
     yield "![Time of a lookup against the number of tokens, both logarithmic](performance/size.svg)"
     yield "![A lookup as a multiple of the bare driver's](performance/ratio.svg)"
     for database in _databases(records):
-        chosen = [one for one in records if _is_beside(one, database)]
+        chosen = [one for one in records if _is_next_to(one, database)]
         sizes = sorted({one["rows"] for one in chosen})
         rows = [
             [peer, *(_call(chosen, rows=size, peer=peer) for size in sizes), _times(chosen, peer)]
@@ -114,7 +114,7 @@ def _operations(results: Results) -> Iterator[str]:
         return
     yield f"## The other operations, with {FULL:,} tokens"
     for database in _databases(records):
-        chosen = [one for one in records if _is_beside(one, database)]
+        chosen = [one for one in records if _is_next_to(one, database)]
         names = _unique(one["operation"] for one in chosen)
         rows = [
             [peer, *(_call(chosen, operation=name, peer=peer) for name in names)]
@@ -237,8 +237,8 @@ def _memory(results: Results) -> Iterator[str]:
         yield _table(heads, rows)
 
 
-def _is_beside(record: Mapping[str, Any], database: str) -> bool:
-    """Tell whether a record is shown with a database; files are shown with SQLite."""
+def _is_next_to(record: Mapping[str, Any], database: str) -> bool:
+    """Return whether a record is shown with a database; files are shown with SQLite."""
     return record["database"] in (database, "file" if database == "sqlite" else database)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a run, as JSON: each section beside where, when and with what it was measured."""
+"""The figures of a run, as JSON: each section with where, when and with what it was measured."""
 
 import json
 import os

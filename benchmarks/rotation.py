@@ -1,4 +1,4 @@
-"""The rotation of keys while workers find and save: nobody may get a wrong token meanwhile."""
+"""The rotation of keys while workers find and save: no worker may get a wrong token."""
 
 import json
 import multiprocessing
@@ -55,7 +55,7 @@ def measure(rows: int) -> Iterator[Record]:
             worker.join()
     calls, wrong = (sum(column) for column in zip(*done, strict=True))
     counts = json.loads(seen.output)
-    print(f"{counts}; {calls} finds and saves meanwhile, {wrong} wrong")
+    print(f"{counts}; {calls} concurrent finds and saves, {wrong} wrong")
     if wrong or counts["failed"] or counts["rotated"] + counts["current"] != rows:
         raise WrongError(f"{wrong} wrong, {counts}")
     yield seen.record(f"keys rotate, while {WORKERS} processes find and save", rows)

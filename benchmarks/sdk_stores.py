@@ -13,7 +13,7 @@ from zohocrmsdk.src.com.zoho.api.authenticator.store.db_store import DBStore
 from zohocrmsdk.src.com.zoho.api.authenticator.store.file_store import FileStore
 from zohocrmsdk.src.com.zoho.crm.api.user_signature import UserSignature
 
-from benchmarks.data import NOBODY, record, token, user_name
+from benchmarks.data import UNKNOWN, record, token, user_name
 from benchmarks.drivers import connect_of
 from benchmarks.naive import NaiveSQLiteStore
 from benchmarks.opened import Opened, Place, pages
@@ -95,7 +95,7 @@ class SDKStore(Opened):
 
     def is_right(self, found: Any, number: int) -> bool:
         """Compare the refresh token, which never changes here."""
-        if number == NOBODY:
+        if number == UNKNOWN:
             return found is None
         return found is not None and found.get_refresh_token() == record(number).refresh_token
 

@@ -8,7 +8,7 @@ from slack_sdk.oauth.installation_store import Installation
 from slack_sdk.oauth.installation_store.sqlalchemy import SQLAlchemyInstallationStore
 from sqlalchemy import create_engine
 
-from benchmarks.data import NOBODY, record
+from benchmarks.data import UNKNOWN, record
 from benchmarks.opened import Opened, Place, pages
 
 __all__ = ["SlackStore", "fill_slack"]
@@ -50,7 +50,7 @@ class SlackStore(Opened):
 
     def is_right(self, found: Any, number: int) -> bool:
         """Compare the refresh token."""
-        if number == NOBODY:
+        if number == UNKNOWN:
             return found is None
         return found is not None and found.user_refresh_token == record(number).refresh_token
 

@@ -27,7 +27,7 @@ class Target:
     at_least: bool = False
 
     def is_met(self, found: float) -> bool:
-        """Tell whether a figure keeps the promise."""
+        """Return whether a figure keeps the promise."""
         return found >= self.goal if self.at_least else found <= self.goal
 
 

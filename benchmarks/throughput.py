@@ -32,7 +32,7 @@ COMPARED: Final = (
     ("zoho_tokenstore", "mariadb"),
     ("DBStore", "mariadb"),
 )
-"""The peers, each with its database; files are beside SQLite."""
+"""The peers, each with its database; files are with SQLite."""
 
 
 @dataclass(slots=True)

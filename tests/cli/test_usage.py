@@ -4,7 +4,7 @@ import pytest
 
 from tables import file_of
 
-NOBODY = "postgresql://nobody@127.0.0.1:1/none"
+UNREACHABLE = "postgresql://nobody@127.0.0.1:1/none"
 
 
 COMMANDS = {
@@ -75,7 +75,7 @@ def test_wrong_arguments_are_wrong_usage(sqlite_url, run_command, arguments):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_that_fails_says_so_in_one_line(sqlite_url, run_command, name):
     file_of(sqlite_url).touch()
-    for url, word in ((sqlite_url, "zoho-tokenstore upgrade"), (NOBODY, "127.0.0.1")):
+    for url, word in ((sqlite_url, "zoho-tokenstore upgrade"), (UNREACHABLE, "127.0.0.1")):
         status, out, messages = run_command(url, *COMMANDS[name])
         assert (status, out) == (1, "")
         assert len(messages.splitlines()) == 1

@@ -8,7 +8,7 @@ from support import login, make_token, record
 from zoho_tokenstore import SQLAlchemyTokenStore
 
 PROCESSES = 16
-OPERATIONS = 500
+OPERATIONS = 200
 LOGINS = 8
 
 

@@ -55,7 +55,7 @@ def test_no_connection_stays_checked_out(sql_store):
 
 
 def test_five_threads_keep_their_connection_to_a_server_and_none_has_two(server_url):
-    everybody = threading.Barrier(8)
+    all_threads = threading.Barrier(8)
     with SQLAlchemyTokenStore(server_url) as store:
         store.get_tokens()
         pool = store._database._engines.autocommit.pool
@@ -63,9 +63,9 @@ def test_five_threads_keep_their_connection_to_a_server_and_none_has_two(server_
         def work(number):
             store.save_token(login(f"user {number}"))
             assert store.find_token(make_token(f"user {number}")) is not None
-            everybody.wait()
+            all_threads.wait()
             kept = pool.checkedout()
-            everybody.wait()
+            all_threads.wait()
             return kept
 
         with ThreadPoolExecutor(8) as threads:
@@ -76,7 +76,7 @@ def test_five_threads_keep_their_connection_to_a_server_and_none_has_two(server_
         assert pool.checkedout() == 1, "and it writes with what it has"
 
 
-def test_a_save_is_finished_when_another_thread_closes_the_store_meanwhile(url, monkeypatch):
+def test_a_save_is_finished_when_another_thread_closes_the_store(url, monkeypatch):
     original = TokenTable._upsert_alone
 
     def upsert(*arguments):

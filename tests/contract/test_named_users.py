@@ -82,7 +82,7 @@ def test_the_same_user_of_another_client_has_a_row_of_their_own(store):
         ask(store, make_token())
 
 
-def test_a_login_that_nobody_had_is_claimed(store):
+def test_a_login_without_a_user_is_claimed(store):
     store.save_token(login(grant_token="g"))
     save(store, login(grant_token="g"))
     (row,) = stored(store)

@@ -65,7 +65,7 @@ def test_fault_02_ids_do_not_run_out_after_nine(store):
     assert len({record(token).id for token in tokens}) == len(stored(store)) == 12
 
 
-def test_fault_03_an_id_that_is_no_number_disturbs_nobody(store):
+def test_fault_03_an_id_that_is_not_a_number_disturbs_no_other_token(store):
     store.save_token(login("alice", id="abc"))
     bob = login("bob")
     store.save_token(bob)
@@ -80,7 +80,7 @@ def test_fault_04_a_deleted_id_is_not_given_to_the_next_user(store):
     assert store.find_token_by_id(record(alice).id) is None
 
 
-def test_fault_05_a_token_that_names_nobody_finds_nobody_elses(store):
+def test_fault_05_a_token_without_a_user_does_not_find_another_users(store):
     alice, bob = login("alice"), login("bob")
     store.save_tokens([alice, bob])
     assert record(store.find_token(make_token(id=record(bob).id))).user_name == "bob"
@@ -232,7 +232,7 @@ def test_fault_22_processes_that_share_a_file_lose_nothing(crowd, sqlite_url):
         }
 
 
-def test_fault_23_text_that_cannot_be_stored_costs_nobody_anything(store):
+def test_fault_23_text_that_cannot_be_stored_harms_no_other_token(store):
     store.save_tokens([login(name) for name in ("alice", "bob", "山田", "🦊")])
     before = stored(store)
     with sdk_error(InvalidTokenError):

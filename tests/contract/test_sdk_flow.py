@@ -197,7 +197,7 @@ def test_a_user_who_consents_again_is_logged_in_again(application, zoho, store):
         assert after["id"] == before["id"]
         assert after["refresh_token"] != before["refresh_token"]
     else:
-        assert len(rows) == 2, "nobody has said that it is the same user"
+        assert len(rows) == 2, "nothing says that it is the same user"
     assert application.read_record() == ALICE
     assert zoho.count("grant") == 2
 
@@ -214,7 +214,9 @@ def test_an_access_token_alone_is_stored_under_its_users_name(application, store
     assert application.read_record() == ALICE
 
 
-def test_a_failing_save_is_said_and_nobody_gets_anothers_token(zoho, tmp_path, caplog, monkeypatch):
+def test_a_failing_save_is_an_error_and_no_user_gets_anothers_token(
+    zoho, tmp_path, caplog, monkeypatch
+):
     database = tmp_path / "tokens.db"
     with SQLAlchemyTokenStore(f"sqlite:///{database}?timeout=0.1", refresh=None) as store:
         application = Application(zoho, store, tmp_path)

@@ -52,7 +52,7 @@ def opened(url):
 
 @pytest.fixture
 def database(url):
-    """Run SQL beside the store; a query returns its rows."""
+    """Run SQL without the store; a query returns its rows."""
     engine = create_engine(url)
 
     def run(statement, **parameters):
@@ -74,7 +74,7 @@ def test_no_secret_is_readable_and_every_lookup_finds(opened, database):
         assert not [secret for secret in secrets if secret in str(value)]
     for name in ("refresh_token", "access_token", "grant_token"):
         column = name.removesuffix("_token") + "_digest"
-        assert row[column] != digest(name, known(token)[name]), "whoever guesses cannot tell"
+        assert row[column] != digest(name, known(token)[name]), "a guess cannot be verified"
     for wanted in (
         make_token("alice"),
         make_token(access_token=known(token)["access_token"]),
@@ -140,7 +140,7 @@ def test_the_keys_must_be_those_of_the_table(opened):
     assert len(stored(opened(OLD))) == 1
 
 
-def test_another_key_of_the_same_id_is_told_apart(opened):
+def test_another_key_of_the_same_id_is_rejected(opened):
     opened(OLD).save_token(login("alice"))
     forged = f"{OLD_ID}:{NEW.partition(':')[2]}"
     with sdk_error(MissingKeyError, "different key with the same id"):

@@ -90,7 +90,7 @@ def test_a_file_is_read_if_it_is_private(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"nowhere: No such file"):
+    with pytest.raises(ConfigurationError, match=r"nowhere is not readable: No such file"):
         Keyring.from_file(tmp_path / "nowhere")
     path = tmp_path / "keys"
     path.write_bytes(b"\xff")

@@ -1,4 +1,4 @@
-"""Several servers as one database: what was acknowledged is there, whoever of them dies."""
+"""Several servers as one database: what was acknowledged is there, whichever of them dies."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -58,7 +58,7 @@ def test_wherever_a_save_is_cut_off_it_is_stored_once(store, proxy, fault, token
             break
         cuts += 1
         names = [row["user_name"] for row in stored(store) if "user_name" in row]
-        assert sorted(names) == sorted(set(names)), "nobody twice"
+        assert sorted(names) == sorted(set(names)), "no user twice"
         for token in tokens:
             found = record(store.find_token(make_token(user_of(token))))
             assert found == record(token), "and with the id that was reported"

@@ -285,7 +285,7 @@ class Shared:
 
 @settings(max_examples=60, deadline=None)
 @given(draws=st.data(), fails=st.sampled_from([None, "invalid_code", "HTTP status 500"]))
-def test_whatever_the_order_zoho_is_asked_once_and_everybody_is_answered(draws, fails):
+def test_in_any_order_zoho_gets_one_request_and_every_worker_an_answer(draws, fails):
     database = Database()
     schedule = Schedule(draws)
     asked, answers = [], {}

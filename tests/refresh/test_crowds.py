@@ -94,7 +94,7 @@ def test_processes_that_meet_an_expired_token_send_one_refresh(crowd, zoho, alic
     assert zoho.count("refresh") == 1
 
 
-def test_processes_in_the_early_window_send_one_refresh_and_nobody_waits(crowd, zoho, alice):
+def test_processes_in_the_early_window_send_one_refresh_and_do_not_wait(crowd, zoho, alice):
     _, arguments = alice(lifetime=200.0)
     zoho.delay = 8.0
     visits = crowd.run(visit, [arguments] * 16)

@@ -115,7 +115,7 @@ def test_what_comes_late_does_not_overwrite_what_is_newer(crowd, url, zoho, tmp_
     assert zoho.count("refresh") == 2, "the second began when the first lease had ended"
 
 
-def test_a_revoked_refresh_token_fails_everybody_at_once_and_is_remembered(
+def test_a_revoked_refresh_token_fails_every_worker_at_once_and_is_remembered(
     crowd, url, zoho, tmp_path, log_in, worker
 ):
     row = log_in(lifetime=4.0)
@@ -124,7 +124,9 @@ def test_a_revoked_refresh_token_fails_everybody_at_once_and_is_remembered(
     visits = crowd.run(visit, [arguments(url, zoho, tmp_path, row)] * 16)
     assert {result for result, _ in visits} <= {"LoginRequiredError", "NoneType"}
     assert [result for result, _ in visits].count("NoneType") == 1, "who asked: Zoho's own error"
-    assert max(seconds for _, seconds in visits) < RefreshPolicy().lease, "nobody waits for its end"
+    assert max(seconds for _, seconds in visits) < RefreshPolicy().lease, (
+        "no worker waits for its end"
+    )
     assert zoho.count("refresh") == 1
     later = worker()
     with pytest.raises(SDKException, match=r"invalid_code.*log this user in again") as caught:
@@ -183,7 +185,7 @@ def test_zoho_hangs_and_the_call_ends(zoho, log_in, worker):
     assert application.visit(again(row), ALICE) == ALICE
 
 
-def test_zohos_throttle_is_a_pause_for_everybody(zoho, log_in, worker):
+def test_zohos_throttle_is_a_pause_for_every_worker(zoho, log_in, worker):
     row = log_in(lifetime=4.0)
     zoho.accounts.throttle = 1  # the login was the one
     one, other = worker(cooldown=60.0), worker()
@@ -213,7 +215,7 @@ def visit_often(application, row):
         application.visit(again(row), ALICE)
 
 
-def test_whoever_has_waited_too_long_is_told_so_and_does_not_refresh(
+def test_a_worker_that_has_waited_too_long_gets_an_error_and_does_not_refresh(
     crowd, url, zoho, tmp_path, log_in, worker
 ):
     row = log_in(lifetime=4.0)
@@ -245,7 +247,7 @@ def fail_to_save(*_):
     raise DatabaseBusyError("the test has it so")
 
 
-def test_a_database_that_cannot_be_written_costs_nobody_a_grant_token(zoho, tmp_path):
+def test_a_database_that_cannot_be_written_costs_no_grant_token(zoho, tmp_path):
     import sqlite3
 
     database = tmp_path / "tokens.db"

@@ -140,7 +140,7 @@ def claim(world, worker):
 
 def write(world, worker):
     if worker.read.version != world.lease.version + 1:
-        yield {}, replace(worker, does=LOOK, read=None, owner="")  # somebody was faster
+        yield {}, replace(worker, does=LOOK, read=None, owner="")  # another worker was faster
         return
     yield grant(world, worker)
 
@@ -188,7 +188,7 @@ def deaths(world):
 
 
 def from_which_all_can_end(before):
-    """Return the worlds from which, if nobody dies any more, every worker comes to an end."""
+    """Return the worlds from which, if no worker dies any more, every worker comes to an end."""
     ends = [world for world in before if all(worker.does in ENDED for worker in world.workers)]
     found, todo = set(ends), ends
     while todo:
@@ -207,7 +207,7 @@ def check_step(before, after):
 
 @pytest.mark.parametrize("failures", [False, True])
 @pytest.mark.parametrize("crashes", [False, True])
-def test_no_two_leases_are_valid_at_once_and_everybody_gets_an_end(crashes, failures):
+def test_no_two_leases_are_valid_at_once_and_every_worker_ends(crashes, failures):
     seen = reachable(crashes=crashes, failures=failures)
     assert len(seen) > 100
     stuck = seen.keys() - from_which_all_can_end(seen)

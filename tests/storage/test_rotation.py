@@ -71,7 +71,7 @@ def test_everything_is_encrypted_with_the_first_key(url, database, before):
     assert (rotation.rotated, rotation.current) == (0, 902)
 
 
-def test_a_token_that_is_refreshed_meanwhile_is_not_undone(url, database, monkeypatch):
+def test_a_concurrent_refresh_is_not_undone(url, database, monkeypatch):
     with opened(url, f"{OLD},{NEW}") as store, opened(url, BOTH) as other:
         store.save_tokens([login("alice"), login("bob"), login("carol"), login("dave")])
         rotate = rotator(database)

@@ -266,7 +266,7 @@ def test_our_own_table_is_not_adopted(url, engine, command):
 
 @ON_SQLITE
 @pytest.mark.parametrize("name", ["oauthtoken", "oauthtoken_sdk"])
-def test_somebodys_table_is_not_adopted_and_nothing_is_made(name, engine, command):
+def test_another_applications_table_is_not_adopted_and_nothing_is_created(name, engine, command):
     with engine.begin() as connection:
         connection.execute(text(f"CREATE TABLE {name} (version varchar(20))"))
     status, out, err = command("adopt", "--yes")

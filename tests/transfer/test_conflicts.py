@@ -46,7 +46,7 @@ CONFLICTS = {
 
 
 @pytest.mark.parametrize(("option", "expiry"), CONFLICTS)
-def test_what_is_told_decides_which_one_wins(option, expiry, import_lines, tokens):
+def test_the_option_decides_which_token_wins(option, expiry, import_lines, tokens):
     outcome, access_token = CONFLICTS[option, expiry]
     assert import_lines(line("C", STORED))[0] == 0
     file = token("alice", 9, access_token="1000.file", expiry=expiry)

@@ -52,7 +52,7 @@ def test_a_header_in_the_middle_is_no_token_and_tells_what_follows(
 
 
 def can_be_of(found, whole):
-    """Tell whether a token can have come from this user's line when it was cut.
+    """Return whether a token can have come from this user's line when it was cut.
 
     An expiry and what follows it may have lost their end, a user's name its beginning; everything
     else is what it was, in its own place.

@@ -48,7 +48,7 @@ def test_an_sqlite_file_is_not_changed_by_reading_it(journal, command, tmp_path)
         assert connection.execute("SELECT count(*) FROM oauthtoken").fetchone() == (1,)
 
 
-def test_an_sqlite_file_that_somebody_is_using_is_read_as_it_stands(command, tmp_path, tokens):
+def test_an_sqlite_file_in_use_is_read_as_it_stands(command, tmp_path, tokens):
     path = tmp_path / "theirs.db"
     sqlite_file(path, rows=[token("alice", 1)], journal="wal")
     with closing(sqlite3.connect(path)) as connection:

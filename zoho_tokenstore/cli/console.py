@@ -30,7 +30,9 @@ def quantity(number: int, noun: str, plural: str | None = None) -> str:
 
 def progress_bar() -> Progress:
     """Return a progress bar that is only visible on a terminal."""
-    return Progress(console=messages, disable=not messages.is_terminal)
+    visible = messages.is_terminal
+    # Rich before 14.3 ends a disabled bar with an empty line.
+    return Progress(console=messages if visible else Console(quiet=True), disable=not visible)
 
 
 def print_table(table: Table) -> None:

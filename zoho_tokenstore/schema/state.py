@@ -167,13 +167,13 @@ class TokenSchema:
                 return False
             raise SchemaMissingError(
                 f"table {self.name!r} does not exist and create=False is set: run "
-                f" {SchemaMissingError.command}{self.options}"
+                f"{SchemaMissingError.command}{self.options}"
             )
         self.refuse_unusable(state)
         if state is SchemaState.OLDER:
             raise SchemaOlderError(
                 f"table {self.name!r} is from an earlier release: run "
-                f" {SchemaOlderError.command}{self.options}"
+                f"{SchemaOlderError.command}{self.options}"
             )
         return True
 
