@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, or_, select, text, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -192,7 +192,10 @@ class KeyRotation:
 
     def _write_rows(self, session: Session, stale: list[StaleRow]) -> int:
         """Write the updates; return how many of the rows were unchanged since they were read."""
-        now = {row.id_digest: row._mapping for row in self._read_again(session, stale)}  # noqa: SLF001 - as above
+        for statement in self._database.backend.lock_rows_only:
+            session.execute(text(statement))
+        locked = session.execute(self._again.with_for_update(), _keys_of(stale))
+        now = {row.id_digest: row._mapping for row in locked}  # noqa: SLF001 - as above
         unchanged = [
             one
             for one in stale
@@ -214,8 +217,7 @@ class KeyRotation:
         return len(unchanged)
 
     def _read_again(self, session: Session, stale: list[StaleRow]) -> Sequence[Row[Any]]:
-        keys = {"row_digests": [one.row_digest for one in stale]}
-        return session.execute(self._again, keys).all()
+        return session.execute(self._again, _keys_of(stale)).all()
 
     def _delete_unused_keys(self) -> tuple[str, ...]:
         """Delete the keys that no row is encrypted with, except the first."""
@@ -249,6 +251,10 @@ def _pages(database: Database, table: Table) -> Iterator[Sequence[Row[Any]]]:
     while page:
         yield page
         page = database.read(_execute, following, {"after": page[-1].id_digest})
+
+
+def _keys_of(stale: list[StaleRow]) -> dict[str, list[str]]:
+    return {"row_digests": [one.row_digest for one in stale]}
 
 
 def _execute(

@@ -56,6 +56,8 @@ class Backend:
         on_connect: Statements that prepare a new connection for ``begin_write``.
         isolate: The same on a connection of the caller's engine, for its next transaction only.
         begin_write: Statements that begin a transaction whose effect is as if it ran alone.
+        lock_rows_only: Statements at the beginning of a transaction that locks each row before it
+            changes it: conflicts with other transactions are then limited to these rows.
         begin_migration: Statements that begin a migration.
         lock: Makes one migration wait for another; takes ``:name``.
         unlock: Releases such a lock, where the end of the transaction does not.
@@ -79,6 +81,7 @@ class Backend:
     on_connect: ClassVar[tuple[str, ...]] = ()
     isolate: ClassVar[tuple[str, ...]] = ()
     begin_write: ClassVar[tuple[str, ...]] = ("START TRANSACTION ISOLATION LEVEL SERIALIZABLE",)
+    lock_rows_only: ClassVar[tuple[str, ...]] = ()
     begin_migration: ClassVar[tuple[str, ...]] = ()
     lock: ClassVar[str | None] = None
     unlock: ClassVar[str | None] = None

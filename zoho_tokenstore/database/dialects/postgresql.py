@@ -56,6 +56,8 @@ class PostgreSQL(Backend):
     }
     hooked_arguments: ClassVar[tuple[str, ...]] = ("read_timeout",)
     begin_write: ClassVar[tuple[str, ...]] = ("BEGIN ISOLATION LEVEL SERIALIZABLE",)
+    # A serializable transaction that reads many rows of a small table conflicts with every writer.
+    lock_rows_only: ClassVar[tuple[str, ...]] = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED",)
     # Not serializable: a worker that waited for the lock has to see what was committed before.
     begin_migration: ClassVar[tuple[str, ...]] = ("BEGIN ISOLATION LEVEL READ COMMITTED",)
     lock: ClassVar[str | None] = "SELECT pg_advisory_xact_lock(hashtext(:name))"
