@@ -49,7 +49,7 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-n", "4", *session.posargs)
 
 
-@nox.session
+@nox.session(python=PYTHONS)
 def coverage(session: nox.Session) -> None:
     """Run the suite and report the branches that it leaves out; it takes half as long again."""
     _install(session, "bench")
