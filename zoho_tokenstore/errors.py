@@ -64,6 +64,7 @@ __all__ = [
     "MissingKeyError",
     "MissingSDKError",
     "ReadOnlyDatabaseError",
+    "ReadableKeysWarning",
     "ReadableSecretsWarning",
     "RefreshError",
     "RefreshFailedError",
@@ -85,6 +86,10 @@ __all__ = [
 
 class UnencryptedConnectionWarning(UserWarning):
     """The connection to a database on another host is not encrypted."""
+
+
+class ReadableKeysWarning(UserWarning):
+    """Every user of the machine can read the file with the encryption keys."""
 
 
 class ReadableSecretsWarning(UserWarning):

@@ -7,7 +7,7 @@ import pytest
 from support import shown
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.encryption.keyring import FETCH_PAUSE
-from zoho_tokenstore.errors import BadKeyError, ConfigurationError
+from zoho_tokenstore.errors import BadKeyError, ConfigurationError, ReadableKeysWarning
 
 ONE = "one:" + "A" * 43
 TWO = "two:" + "B" * 42 + "A"
@@ -78,15 +78,50 @@ def test_the_representation_names_the_keys_and_shows_none():
     assert "x00" not in repr(keyring.get("one"))
 
 
-def test_a_file_is_read_if_it_is_private(tmp_path):
+@pytest.fixture
+def key_file(tmp_path):
     path = tmp_path / "keys"
     path.write_text(f"{TWO}\n{ONE}\n")
-    path.chmod(0o600)
-    assert Keyring.from_file(path).ids == ("two", "one")
-    for mode in (0o640, 0o604, 0o620, 0o611):
-        path.chmod(mode)
-        with pytest.raises(ConfigurationError, match="chmod 600"):
-            Keyring.from_file(path)
+    return path
+
+
+@pytest.mark.parametrize("mode", [0o400, 0o600, 0o440, 0o640], ids=oct)
+def test_a_file_that_others_cannot_change_is_read(key_file, mode):
+    key_file.chmod(mode)
+    assert Keyring.from_file(key_file).ids == ("two", "one")
+
+
+@pytest.mark.parametrize("mode", [0o444, 0o644], ids=oct)
+def test_a_file_that_every_user_can_read_is_read_with_one_warning(key_file, mode):
+    key_file.chmod(mode)
+    with pytest.warns(ReadableKeysWarning, match="chmod o-r") as warned:
+        keyring = Keyring.from_file(key_file)
+    assert keyring.get("unknown") is None, "it looks again without a warning"
+    assert keyring.ids == ("two", "one")
+    assert len(warned) == 1
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666], ids=oct)
+def test_a_file_that_others_can_change_is_refused(key_file, mode):
+    key_file.chmod(mode)
+    with pytest.raises(ConfigurationError, match="can be changed by other users: run chmod go-w"):
+        Keyring.from_file(key_file)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        f"\ufeff{TWO},{ONE}",
+        f"{TWO}\r\n{ONE}\r\n",
+        f"\n\n{TWO}\n\n  \n{ONE}\n",
+        f"# made in May\n{TWO} # writes\n#old:{'Q' * 43}\n{ONE}",
+    ],
+    ids=["byte order mark", "CRLF", "blank lines", "comments"],
+)
+def test_a_file_as_editors_and_platforms_write_it_is_read(key_file, content):
+    key_file.write_bytes(content.encode())
+    key_file.chmod(0o600)
+    assert Keyring.from_file(key_file).ids == ("two", "one")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):

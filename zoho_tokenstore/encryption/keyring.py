@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import Final, Self
 
-from zoho_tokenstore.errors import BadKeyError, ConfigurationError
+from zoho_tokenstore.errors import BadKeyError, ConfigurationError, ReadableKeysWarning
 
 __all__ = ["KEY_ID_LENGTH", "Key", "Keyring"]
 
@@ -29,6 +30,7 @@ FETCH_PAUSE: Final = 10.0
 
 _ID: Final = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{KEY_ID_LENGTH - 1}}}")
 _SEPARATOR: Final = re.compile(r"[,\s]+")
+_COMMENT: Final = re.compile("#.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Keyring:
     def from_text(cls, text: str) -> Self:
         """Read keys as :meth:`generate_key` writes them, separated by commas or white space.
 
+        Text from ``#`` to the end of its line is a comment.
+
         Raises:
             BadKeyError: The text has no key or an invalid one; the error names its position.
         """
@@ -83,14 +87,24 @@ class Keyring:
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> Self:
-        """Read keys from a file that only its owner can read.
+        """Read keys from a file that other users cannot change.
+
+        A ``ReadableKeysWarning`` is issued for a file that every user can read, as Docker's secrets
+        are.
 
         Raises:
             BadKeyError: As from :meth:`from_text`.
-            ConfigurationError: The file cannot be read, or other users can read it.
+            ConfigurationError: The file cannot be read, or other users can change it.
         """
         file = Path(path)
-        return cls.from_callable(lambda: _private_text(file))
+        keyring = cls.from_callable(lambda: _text_of(file))
+        if os.name == "posix" and file.stat().st_mode & stat.S_IROTH:
+            warnings.warn(
+                f"key file {file} is readable by every user: run chmod o-r {file}",
+                ReadableKeysWarning,
+                stacklevel=2,
+            )
+        return keyring
 
     @classmethod
     def from_callable(cls, fetch: Callable[[], str]) -> Self:
@@ -133,7 +147,7 @@ def _parse(text: object) -> tuple[list[Key], str | None]:
     """Return the keys, or what is wrong with their text."""
     if not isinstance(text, str):
         return [], f"encryption keys are not text but {type(text).__name__}: pass text"
-    parts = [part for part in _SEPARATOR.split(text) if part]
+    parts = [part for part in _SEPARATOR.split(_COMMENT.sub("", text)) if part]
     if not parts:
         return [], "encryption key missing: create one with 'zoho-tokenstore keys generate'"
     keys: list[Key] = []
@@ -166,13 +180,14 @@ def _key(text: str) -> Key | str:
     return Key(key_id, secret)
 
 
-def _private_text(path: Path) -> str:
+def _text_of(path: Path) -> str:
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and mode & (stat.S_IRWXG | stat.S_IRWXO):
+            # Not who can read it: platforms mount secrets that a group or everyone can read.
+            if os.name == "posix" and mode & (stat.S_IWGRP | stat.S_IWOTH):
                 raise ConfigurationError(
-                    f"key file {path} is readable by other users: run chmod 600 {path}"
+                    f"key file {path} can be changed by other users: run chmod go-w {path}"
                 )
             return file.read()
     except UnicodeDecodeError:
