@@ -13,6 +13,7 @@ from servers import DRIVERS, KINDS, Servers, UnavailableError
 from support import KEY, Crowd, assert_nothing_is_readable, emptied
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import main
+from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.testing import ListTokenStore, LocalZoho
 
 DATABASES = ("sqlite", *KINDS)
@@ -90,6 +91,14 @@ def sqlite_url(tmp_path: Path) -> str:
 def url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
     """An empty database of each kind; what is promised holds for all of them."""
     return open_database(request.param)
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    """The same, opened."""
+    database = Database(url)
+    yield database
+    database.close()
 
 
 @pytest.fixture

@@ -23,18 +23,11 @@ from zoho_tokenstore.errors import (
     SDKSchemaError,
 )
 from zoho_tokenstore.schema import migrations
-from zoho_tokenstore.schema.state import HEAD, REVISIONS, SchemaState, TokenSchema
+from zoho_tokenstore.schema.state import HEAD, REVISIONS, TokenSchema
 from zoho_tokenstore.tokens.digests import digest
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = TokenSchema()
-
-
-@pytest.fixture
-def database(url):
-    database = Database(url)
-    yield database
-    database.close()
 
 
 def execute(database, *statements):
@@ -138,16 +131,6 @@ def fail_after_upgrade(monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(migrations, "command", type("command", (), {"upgrade": fail}))
-
-
-def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, url):
-    with SQLAlchemyTokenStore(url) as store:
-        store.save_token(login("alice"))
-        with pytest.raises(MigrationError, match=r"a downgrade may delete \(1\)"):
-            migrations.downgrade(database, SCHEMA, "base")
-        assert len(stored(store)) == 1
-    migrations.downgrade(database, SCHEMA, "base", confirmed=True)
-    assert database.read(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
 
 
 def test_a_set_up_that_was_cut_short_is_begun_again(database, url):

@@ -35,13 +35,6 @@ def rotator(database, keys=BOTH):
     return KeyRotation(database, TABLE, codec, AuditLog(TABLE))
 
 
-@pytest.fixture
-def database(url):
-    database = Database(url)
-    yield database
-    database.close()
-
-
 def run_sql(url, statement, **parameters):
     engine = create_engine(url)
     with engine.begin() as connection:

@@ -8,7 +8,6 @@ from sqlalchemy import create_engine, inspect, text
 from commands import run_process
 from support import LOGIN, known, login, sdk_error, stored
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
-from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import SDKSchemaError
 from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import TokenSchema
@@ -94,13 +93,6 @@ def sdk(url):
     yield sdk
     for each in made:
         each.close()
-
-
-@pytest.fixture
-def database(url):
-    database = Database(url)
-    yield database
-    database.close()
 
 
 @pytest.fixture

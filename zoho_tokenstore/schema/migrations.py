@@ -18,11 +18,12 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, func, select, text
+from sqlalchemy import URL, Connection, text
 
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.errors import MigrationError
+from zoho_tokenstore.schema.downgrades import count_rows, refuse_loss
 from zoho_tokenstore.schema.state import HEAD, SchemaState, TokenSchema
 
 __all__ = [
@@ -139,23 +140,20 @@ def downgrade(
         database: The database.
         schema: The token table.
         revision: The target: a revision, ``-1`` or ``base``.
-        confirmed: Whether stored tokens may be deleted; ``base`` deletes all of them.
+        confirmed: Whether stored tokens and audit entries may be deleted; ``base`` deletes all.
 
     Raises:
-        SchemaError: The revision is unknown, the table is not ours, or it holds tokens and
-            ``confirmed`` is false.
+        SchemaError: The revision is unknown, the table is not ours, it holds encrypted tokens that
+            could not be read afterwards, or it holds tokens or audit entries and ``confirmed`` is
+            false.
         DatabaseError: The database failed; nothing was changed.
     """
 
     def work(connection: Connection) -> None:
         state = schema.state(connection)
         schema.refuse_unusable(state)
-        stored = 0 if state is SchemaState.EMPTY or confirmed else _count(schema, connection)
-        if stored:
-            raise MigrationError(
-                f"table {schema.name!r} holds tokens that a downgrade may delete ({stored}); pass "
-                "--yes to confirm"
-            )
+        if state is not SchemaState.EMPTY:
+            refuse_loss(schema, connection, revision, confirmed=confirmed)
         _run(Target(schema, connection), command.downgrade, revision)
 
     database.migrate(work)
@@ -267,13 +265,9 @@ def _drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
         for table in schema.tables_after(revision):
             table.drop(connection, checkfirst=True)
         return
-    if _count(schema, connection):
+    if count_rows(connection, schema.table):
         raise MigrationError(
             f"table {schema.name!r} has tokens but no revision: if its columns are complete, "
             f"insert {HEAD!r} into {schema.version_table!r}"
         )
     schema.table.metadata.drop_all(connection)
-
-
-def _count(schema: TokenSchema, connection: Connection) -> int:
-    return connection.execute(select(func.count()).select_from(schema.table)).scalar_one()
