@@ -12,12 +12,13 @@ from unittest.mock import MagicMock
 import pytest
 import typer
 from pytest_examples import find_examples
+from sqlalchemy import Engine
 from zohocrmsdk.src.com.zoho.crm.api.dc import USDataCenter
 from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
 
 from benchmarks.report import page
 from benchmarks.results import read_results
-from zoho_tokenstore import Keyring
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import app
 from zoho_tokenstore.testing.accounts import Account
 
@@ -56,11 +57,15 @@ def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
     play_secrets_managers(monkeypatch)
     subprocess.run([sys.executable, "-m", "zoho_tokenstore", "upgrade"], check=True)
     names: dict[str, object] = {}
+    opened = {}
     for source in python_of(page):
         exec(compile(source, str(page), "exec"), names)
-    if "store" in names and hasattr(names["store"], "close"):
-        names["store"].close()
-    names.clear()
+        opened |= {id(value): value for value in names.values()}
+    for value in opened.values():  # a later example may have reused the name
+        if isinstance(value, SQLAlchemyTokenStore):
+            value.close()
+        elif isinstance(value, Engine):
+            value.dispose()
 
 
 def play_secrets_managers(monkeypatch):

@@ -18,7 +18,7 @@ RETRY_SECONDS: Final = 20.0
 """How long a transaction is retried before its last fault is reported."""
 
 SHORTEST_PAUSE: Final = 0.004
-LONGEST_PAUSE: Final = 0.25
+LONGEST_PAUSE: Final = 1.0
 
 
 def retry_pauses(started: float) -> Iterator[float]:
