@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import time
+from threading import Event
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +20,7 @@ from zoho_tokenstore.errors import (
     RefreshTimeoutError,
 )
 from zoho_tokenstore.schema.models import OAuthTokenRow, companion_table
+from zoho_tokenstore.testing.accounts import Accounts
 
 STORES = ("sqlite", "postgresql", "mariadb")
 ALICE = "alice@example.com"
@@ -96,21 +98,32 @@ def test_the_holder_is_killed_and_one_other_takes_over(crowd, url, zoho, tmp_pat
     assert zoho.count("refresh") == 1, "the killed one's is not answered yet"
 
 
-def test_what_comes_late_does_not_overwrite_what_is_newer(crowd, url, zoho, tmp_path, log_in):
+def test_what_comes_late_does_not_overwrite_what_is_newer(
+    crowd, url, zoho, tmp_path, log_in, monkeypatch
+):
     row = log_in(lifetime=4.0)
-    zoho.delay = 3.0  # on a busy machine too, the holder is stopped before the answer
+    arrived, released = Event(), Event()
+
+    def refresh(accounts, form, refresh=Accounts.refresh):
+        if not arrived.is_set():
+            arrived.set()
+            released.wait(60)
+        return refresh(accounts, form)
+
+    monkeypatch.setattr(Accounts, "refresh", refresh)
     holder = crowd.start(visit, *arguments(url, zoho, tmp_path, row, **SHORT))
-    wait_until(lambda: lease_is_held(url))
+    assert arrived.wait(60)
     os.kill(holder.pid, signal.SIGSTOP)
-    zoho.delay = 0.0
     ((result, _),) = crowd.run(visit, [arguments(url, zoho, tmp_path, row, **SHORT)])
     assert result == ALICE
     with SQLAlchemyTokenStore(url) as store:
         newer = stored(store)
+        assert zoho.count("refresh") == 1, "the second began when the first lease had ended"
+        released.set()
+        wait_until(lambda: zoho.count("refresh") == 2)
         os.kill(holder.pid, signal.SIGCONT)
         holder.join()
         assert stored(store) == newer
-    assert zoho.count("refresh") == 2, "the second began when the first lease had ended"
 
 
 def test_a_revoked_refresh_token_fails_every_worker_at_once_and_is_remembered(
