@@ -46,7 +46,7 @@ def run_process(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,  # a busy machine takes its time to start sixteen processes
     )
     return check_done(done.returncode, done.stdout, done.stderr)
 
