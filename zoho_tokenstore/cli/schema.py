@@ -64,7 +64,8 @@ def downgrade(
     schema: SchemaName = None,
     sql: Sql = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help="Downgrade even if stored tokens are lost.")
+        bool,
+        typer.Option("--yes", help="Downgrade even if stored tokens or audit entries are lost."),
     ] = False,
 ) -> None:
     """Downgrade the token table to an earlier revision, or drop it with base."""
