@@ -1,7 +1,7 @@
 """Alembic's environment, for the ``alembic`` command in a checkout and for the package itself.
 
-The package passes the table and an open connection. The ``alembic`` command is told by
-``ZOHO_TOKENSTORE_URL``, ``_TABLE`` and ``_SCHEMA``, or by ``-x url=…``, ``-x table=…`` and
+The package passes the table and an open connection. The ``alembic`` command reads
+``ZOHO_TOKENSTORE_URL``, ``_TABLE`` and ``_SCHEMA``, or ``-x url=…``, ``-x table=…`` and
 ``-x schema=…``.
 """
 
