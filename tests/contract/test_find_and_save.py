@@ -125,6 +125,23 @@ def test_a_nameless_row_is_not_absorbed_if_its_refresh_token_would_be_lost(store
     }
 
 
+def test_a_nameless_row_is_absorbed_with_its_refresh_token_if_the_target_has_none(store):
+    store.save_token(make_token(access_token="a"))
+    store.save_token(make_token(grant_token="g", refresh_token="the only copy"))
+    store.save_token(make_token(access_token="a", grant_token="g"))
+    (row,) = stored(store)
+    assert (row["access_token"], row["refresh_token"]) == ("a", "the only copy")
+
+
+def test_a_token_that_makes_one_login_of_two_is_refused(store):
+    store.save_token(make_token(access_token="a", refresh_token="one"))
+    store.save_token(make_token(grant_token="g", refresh_token="another"))
+    before = stored(store)
+    with sdk_error(AmbiguousTokenError, "2 stored tokens would become the same login"):
+        store.save_token(make_token(access_token="a", grant_token="g"))
+    assert stored(store) == before
+
+
 def test_a_user_saved_without_a_client_gains_it_later(store):
     store.save_token(make_token("alice", access_token="pasted"))
     store.save_token(login("alice"))

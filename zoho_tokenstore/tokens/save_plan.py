@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Final, TypeAlias
 
-from zoho_tokenstore.errors import IdConflictError
+from zoho_tokenstore.errors import AmbiguousTokenError, IdConflictError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, looked_up
 from zoho_tokenstore.tokens.matching import (
     BY_GRANT,
@@ -175,10 +175,14 @@ def plan_save(token: TokenRecord, rows: Iterable[TokenRecord], new_id: str) -> S
         return SavePlan(token.with_id(token.id or new_id), None)
     _refuse_foreign_id(token, target, holder)
     row = _overlay(target, token)
-    absorbed = [other for other in logins if _can_be_absorbed(other, target, row)]
-    for other in absorbed:
-        row = _overlay(other, row)
-    return SavePlan(row._replace(id=target.id), target, tuple(absorbed))
+    absorbed = []
+    for other in logins:
+        if _can_be_absorbed(other, target, row):
+            row = _overlay(other, row)
+            absorbed.append(other)
+    row = row._replace(id=target.id)
+    _refuse_second_identity(row, (other for other in rows if other not in (target, *absorbed)))
+    return SavePlan(row, target, tuple(absorbed))
 
 
 def _same_login(token: TokenRecord, rows: Sequence[TokenRecord]) -> list[TokenRecord]:
@@ -240,8 +244,17 @@ def _can_be_absorbed(other: TokenRecord, target: TokenRecord, row: TokenRecord) 
         other is not target
         and other.user_name is None
         and other.client_id in (None, row.client_id)
-        and other.refresh_token in (None, row.refresh_token)
+        and (row.refresh_token is None or other.refresh_token in (None, row.refresh_token))
     )
+
+
+def _refuse_second_identity(row: TokenRecord, others: Iterable[TokenRecord]) -> None:
+    for other in others:
+        if identity(other) == identity(row):
+            raise AmbiguousTokenError(
+                "2 stored tokens would become the same login: delete the one that is not used",
+                (row.id or "", other.id or ""),
+            )
 
 
 def _overlay(row: TokenRecord, token: TokenRecord) -> TokenRecord:
