@@ -25,7 +25,7 @@ class Places:
     def __init__(self, folder: Path) -> None:
         """Start nothing yet."""
         self._folder = folder
-        self._servers = Servers()
+        self._servers = Servers(folder / "servers")
         self._filled: dict[tuple[str, str, int], Place | None] = {}
         self._databases = ExitStack()
         self._urls: list[str] = []

@@ -28,9 +28,14 @@ required = {name.strip() for name in os.environ.get("REQUIRE_BACKENDS", "").spli
 missing: dict[str, str] = {}
 
 
-@pytest.fixture(scope="session")
-def servers() -> Iterator[Servers]:
-    servers = Servers()
+@pytest.fixture(scope="session", autouse=True)
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Servers]:
+    """The servers, shared by all worker processes, so that no one ends what another still uses."""
+    folder = tmp_path_factory.getbasetemp()
+    alone = not hasattr(request.config, "workerinput")
+    servers = Servers((folder if alone else folder.parent) / "servers")
     yield servers
     servers.stop()
 

