@@ -16,7 +16,10 @@ The exception hierarchy, each class with the builtin it also is::
     ├── RevocationError
     ├── EncryptionError
     │   ├── MissingKeyError
+    │   ├── IndexKeyError
+    │   ├── RetiredKeyError
     │   └── DecryptionError
+    │       └── NotEncryptedError
     ├── ConfigurationError             ValueError
     │   ├── BadKeyError
     │   ├── MissingDriverError         ImportError
@@ -57,12 +60,14 @@ __all__ = [
     "ForeignSchemaError",
     "IdConflictError",
     "ImportConflictError",
+    "IndexKeyError",
     "InvalidTokenError",
     "LoginRequiredError",
     "MigrationError",
     "MissingDriverError",
     "MissingKeyError",
     "MissingSDKError",
+    "NotEncryptedError",
     "ReadOnlyDatabaseError",
     "ReadableKeysWarning",
     "ReadableSecretsWarning",
@@ -70,6 +75,7 @@ __all__ = [
     "RefreshFailedError",
     "RefreshThrottledError",
     "RefreshTimeoutError",
+    "RetiredKeyError",
     "RevocationError",
     "SDKSchemaError",
     "SchemaError",
@@ -93,7 +99,7 @@ class ReadableKeysWarning(UserWarning):
 
 
 class ReadableSecretsWarning(UserWarning):
-    """The store has no keyring, so tokens and client secrets are stored unencrypted."""
+    """Tokens and client secrets are stored unencrypted, or served although they are."""
 
 
 class TokenStoreError(Exception):
@@ -192,18 +198,40 @@ class MissingKeyError(EncryptionError):
         self.key_ids = key_ids
 
 
+class IndexKeyError(EncryptionError):
+    """The key table does not have the index key that encrypted rows are found by."""
+
+
+class RetiredKeyError(EncryptionError):
+    """The first key of the keyring was rotated out and encrypts nothing any more.
+
+    Attributes:
+        key_id: Id of the key.
+    """
+
+    def __init__(self, message: str, key_id: str = "") -> None:
+        super().__init__(message)
+        self.key_id = key_id
+
+
 class DecryptionError(EncryptionError):
-    """A stored value is damaged, was moved from another place or needs an unknown key.
+    """A stored token was changed, was moved from another place or needs an unknown key.
 
     Attributes:
         token_ids: Ids of the affected tokens.
-        column: The affected column, empty if there are several.
+        user_name: The user that the row names, ``None`` without one.
     """
 
-    def __init__(self, message: str, token_ids: tuple[str, ...] = (), column: str = "") -> None:
+    def __init__(
+        self, message: str, token_ids: tuple[str, ...] = (), user_name: str | None = None
+    ) -> None:
         super().__init__(message)
         self.token_ids = token_ids
-        self.column = column
+        self.user_name = user_name
+
+
+class NotEncryptedError(DecryptionError):
+    """A stored token is readable, and the store has a keyring, so that it is not served."""
 
 
 class SourceError(TokenStoreError, ValueError):

@@ -18,6 +18,7 @@ __all__ = ["PREFIX", "Settings"]
 PREFIX: Final = "ZOHO_TOKENSTORE_"
 
 SWITCH: Final = {"on": True, "off": False}
+FLAG: Final = {"1": True, "0": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,14 @@ class Settings:
         token_schema: Names of the token table and its schema.
         keyring: Encryption keys, ``None`` to store secrets unencrypted.
         audit: Whether changes of tokens are recorded in the audit log.
+        accept_readable: Whether unencrypted tokens are served although there are keys.
     """
 
     url: str
     token_schema: TokenSchema
     keyring: Keyring | None = None
     audit: bool = True
+    accept_readable: bool = False
 
     @classmethod
     def from_env(
@@ -42,7 +45,10 @@ class Settings:
         environ: Mapping[str, str] = os.environ,
         overrides: Mapping[str, str | None] | None = None,
     ) -> Self:
-        """Read ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS(_FILE)`` and ``_AUDIT``.
+        """Read ``ZOHO_TOKENSTORE_URL`` and the other variables of a store.
+
+        They are ``_TABLE``, ``_SCHEMA``, ``_KEYS``, ``_KEYS_FILE``, ``_AUDIT`` and
+        ``_ACCEPT_READABLE``.
 
         Args:
             environ: Environment variables.
@@ -53,7 +59,7 @@ class Settings:
             ConfigurationError: A value is missing or invalid; the message names the variable.
         """
         options = overrides or {}
-        names = ("url", "table", "schema", "keys", "keys_file", "audit")
+        names = ("url", "table", "schema", "keys", "keys_file", "audit", "accept_readable")
         values = {name: options.get(name) or environ.get(PREFIX + name.upper()) for name in names}
         if options.get("keys_file"):
             values["keys"] = None
@@ -87,7 +93,11 @@ class Settings:
         audit = SWITCH.get(values["audit"] or "on")
         if audit is None:
             raise ConfigurationError(f"{PREFIX}AUDIT is invalid: set it to 'on' or 'off'")
-        return cls(url, schema, _keyring(values["keys"], values["keys_file"]), audit)
+        accept_readable = FLAG.get(values["accept_readable"] or "0")
+        if accept_readable is None:
+            raise ConfigurationError(f"{PREFIX}ACCEPT_READABLE is invalid: set it to '1' or '0'")
+        keyring = _keyring(values["keys"], values["keys_file"])
+        return cls(url, schema, keyring, audit, accept_readable)
 
 
 def _keyring(text: str | None, path: str | None) -> Keyring | None:

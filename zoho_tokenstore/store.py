@@ -3,7 +3,6 @@
 import logging
 import os
 import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Literal, Self
@@ -18,7 +17,6 @@ from zoho_tokenstore.errors import (
     ConfigurationError,
     DatabaseError,
     DecryptionError,
-    ReadableSecretsWarning,
     SchemaOlderError,
 )
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
@@ -56,6 +54,8 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         create: Whether the first use may set up an empty database. With ``False``, run
             ``zoho-tokenstore upgrade`` in the deployment.
         keyring: Keys that encrypt secrets; without them secrets are stored readable.
+        accept_readable: Whether tokens that are stored readable are served although there are
+            keys, while ``zoho-tokenstore keys encrypt`` encrypts them.
         missing_id: Result of a lookup by an unknown id: ``"none"`` returns ``None``, ``"raise"``
             raises the SDK's own error, as releases before 8-0 7.0.0 need.
         refresh: How refreshes are coordinated between all workers, ``None`` for not at all.
@@ -78,6 +78,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         schema: str | None = None,
         create: bool = True,
         keyring: Keyring | None = None,
+        accept_readable: bool = False,
         missing_id: Literal["none", "raise"] = "none",
         refresh: RefreshPolicy | None = RefreshPolicy(),
         policy: TokenPolicy | None = None,
@@ -91,7 +92,12 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         self._create = create
         self._skew = ClockSkew()
         self._tables = TokenTables(
-            self._database, self._schema, _checked_keyring(keyring), policy, audits=audit
+            self._database,
+            self._schema,
+            _checked_keyring(keyring),
+            policy,
+            audits=audit,
+            accept_readable=accept_readable,
         )
         if refresh is not None:
             leases = SharedLeases(self._database, self._tables.leases, self._skew)
@@ -118,7 +124,8 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             environ = {}  # a tool that shows local variables would show the keys
             raise error.with_traceback(None) from None
         names = settings.token_schema
-        options = {"keyring": settings.keyring, "audit": settings.audit} | options
+        own = ("keyring", "audit", "accept_readable")
+        options = {name: getattr(settings, name) for name in own} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 
     def close(self) -> None:
@@ -261,8 +268,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
                 migrations.set_up(self._database, self._schema)
             self._skew.measure(self._database.read(_database_time))
             _ = self._tables.tokens  # opens the keys
-            if self._tables.keyring is None:
-                _warn_about_readable_secrets()
+            self._tables.warn_about_readable_secrets()
             self._ready = True
         return self._tables
 
@@ -287,13 +293,4 @@ def _checked_keyring(keyring: object) -> Keyring | None:
     raise ConfigurationError(
         f"keyring is not a Keyring but {type(keyring).__name__}: create it with "
         "Keyring.from_text(…), from_file(…) or from_callable(…)"
-    )
-
-
-def _warn_about_readable_secrets() -> None:
-    warnings.warn(
-        "tokens and client secrets are stored unencrypted: create a key with 'zoho-tokenstore keys "
-        "generate' and pass keyring=Keyring.from_text(…), or set ZOHO_TOKENSTORE_KEYS",
-        ReadableSecretsWarning,
-        stacklevel=2,
     )

@@ -58,8 +58,18 @@ def test_what_is_not_encrypted_with_the_first_key_yet_is_counted(url, doctor):
         store.save_token(login("bob"))
     status, found = doctor(url, f"{KEY},{OTHER}")
     assert (status, found["encryption"][0]) == (0, "warn")
-    assert "1 unencrypted token, 1 token with older keys" in found["encryption"][1]
-    assert found["tokens"] == ("ok", "2 stored")
+    assert "1 unencrypted token: run 'zoho-tokenstore keys encrypt'" in found["encryption"][1]
+    assert found["tokens"][0] == "warn"
+    assert "1 stored, 1 refused because they are unencrypted" in found["tokens"][1]
+
+
+def test_what_is_encrypted_with_an_older_key_is_counted(url, doctor):
+    with opened(url, OTHER) as store:
+        store.save_token(login("bob"))
+    status, found = doctor(url, f"{KEY},{OTHER}")
+    assert (status, found["encryption"][0]) == (0, "warn")
+    assert "1 token encrypted with older keys: run 'zoho-tokenstore" in found["encryption"][1]
+    assert found["tokens"] == ("ok", "1 stored")
 
 
 def test_keys_that_the_table_has_not_seen_are_not_added_to_it(url, doctor):
@@ -81,7 +91,7 @@ def test_missing_keys_and_damaged_tokens_are_bad(url, doctor):
         assert "tokens" not in found, "nothing can be said of them"
     engine = create_engine(url)
     with engine.begin() as connection:
-        change = "update oauthtoken set access_token = 'zts1:x:x' where id = :id"
+        change = "update oauthtoken set sealed = 'x' where id = :id"
         connection.execute(text(change), {"id": bad})
     engine.dispose()
     status, found = doctor(url, KEY)

@@ -71,10 +71,10 @@ def test_list_prints_a_line_for_each_token_its_values_separated_by_tabs(sqlite_u
 
 def test_list_names_what_cannot_be_read_and_fails(sqlite_url, run_command):
     _, bad = save(sqlite_url, login("alice"), login("bob"), keys=KEY)
-    execute(sqlite_url, update(TABLE).where(TABLE.c.id == bad).values(access_token="zts1:x:x"))
+    execute(sqlite_url, update(TABLE).where(TABLE.c.id == bad).values(sealed="x"))
     status, out, _ = run_command(sqlite_url, "list", KEYS=KEY)
     assert status == 1
-    assert [line.split("\t")[0] for line in out.splitlines()][1:] == [bad]
+    assert [line.split("\t")[:2] for line in out.splitlines()][1:] == [[bad, "bob"]]
     status, out, _ = run_command(sqlite_url, "stats", "--json", KEYS=KEY)
     assert (json.loads(out)["tokens"], json.loads(out)["unreadable"]) == (1, 1)
 

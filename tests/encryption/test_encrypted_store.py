@@ -1,7 +1,6 @@
 """A store with a keyring: nothing readable, everything found, and never garbage."""
 
 import warnings
-from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -23,12 +22,11 @@ from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import (
     ConfigurationError,
     DecryptionError,
-    InvalidTokenError,
     MissingKeyError,
+    NotEncryptedError,
     ReadableSecretsWarning,
 )
 from zoho_tokenstore.tokens.digests import digest
-from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 OLD, NEW = Keyring.generate_key(), Keyring.generate_key()
 OLD_ID, NEW_ID = OLD.partition(":")[0], NEW.partition(":")[0]
@@ -107,6 +105,7 @@ def test_absent_values_stay_absent(opened, database):
 def test_a_lookup_uses_an_index(sqlite_url):
     with SQLAlchemyTokenStore(sqlite_url, keyring=Keyring.from_text(KEY)) as store:
         store.save_token(login("alice"))
+        store.find_token(make_token("alice"))  # learns that the table has its index key
         statements = []
         engine = store._database._engines.autocommit
         event.listen(
@@ -147,9 +146,9 @@ def test_another_key_of_the_same_id_is_rejected(opened):
         opened(forged).find_token(make_token("alice"))
 
 
-def test_readable_rows_stay_readable_until_they_are_saved(opened, database):
+def test_readable_rows_are_served_until_they_are_saved_if_accepted(opened, database):
     opened().save_tokens([login("alice"), login("bob"), login(refresh_token="nameless")])
-    store = opened(OLD)
+    store = opened(OLD, accept_readable=True)
     assert [row["refresh_token"] for row in stored(store)] == [
         row["refresh_token"] for row in stored(store)
     ]
@@ -160,8 +159,8 @@ def test_readable_rows_stay_readable_until_they_are_saved(opened, database):
     SETTERS["access_token"](token, "refreshed")
     store.save_token(token)
     rows = database("select * from oauthtoken where user_name = 'alice'")
-    assert [row["refresh_token"][:5] for row in rows] == ["zts1:"], "the whole row is encrypted"
-    assert [row["client_secret"][:5] for row in rows] == ["zts1:"]
+    assert [[row[name] for name in SECRETS] for row in rows] == [[None] * 4]
+    assert [row["key_id"] for row in rows] == [OLD_ID]
     assert record(store.find_token(make_token("alice"))).access_token == "refreshed"
     assert record(store.find_token(make_token("bob"))).access_token == "1000.access.bob"
 
@@ -170,110 +169,139 @@ def test_a_login_stored_readable_is_not_stored_again(opened):
     opened().save_tokens(
         [login(refresh_token="nameless"), make_token(grant_token="nameless", client_id="c")]
     )
-    store = opened(OLD)
+    store = opened(OLD, accept_readable=True)
     store.save_token(login("alice", refresh_token="nameless"))
     store.save_token(make_token(grant_token="nameless", client_id="c", refresh_token="new"))
     assert len(stored(store)) == 2
 
 
-def test_a_worker_without_keys_writes_nothing_over_what_is_encrypted(opened, database):
+def test_readable_rows_are_refused_with_the_command_that_encrypts_them(opened):
+    opened().save_tokens([login("alice"), login("bob"), login(refresh_token="nameless")])
+    before = stored(opened())
+    store = opened(OLD)
+    for call in (
+        lambda: store.find_token(make_token("alice")),
+        lambda: store.find_token(make_token(refresh_token="nameless")),
+        lambda: store.find_token_by_id(before[0]["id"]),
+        lambda: store.save_token(login("alice", access_token="new")),
+        store.get_tokens,
+    ):
+        with sdk_error(NotEncryptedError, "zoho-tokenstore keys encrypt"):
+            call()
+    with pytest.raises(NotEncryptedError):
+        store.save_tokens([login("new"), login(refresh_token="nameless")])
+    assert stored(opened()) == before
+    assert list(store.iter_tokens(on_error="skip")) == []
+
+
+def test_accepting_readable_rows_gives_one_warning(opened):
+    opened().save_token(login("alice"))
+    store = opened(OLD, accept_readable=True)
+    with pytest.warns(ReadableSecretsWarning, match="keys encrypt"):
+        assert store.find_token(make_token("alice")) is not None
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ReadableSecretsWarning)
+        assert store.find_token(make_token("alice")) is not None
+
+
+def test_the_environment_accepts_readable_rows(opened, url):
+    opened().save_token(login("alice"))
+    environ = {"ZOHO_TOKENSTORE_URL": url, "ZOHO_TOKENSTORE_KEYS": OLD}
+    with SQLAlchemyTokenStore.from_env(environ) as store, sdk_error(NotEncryptedError):
+        store.find_token(make_token("alice"))
+    accepting = environ | {"ZOHO_TOKENSTORE_ACCEPT_READABLE": "1"}
+    with SQLAlchemyTokenStore.from_env(accepting) as store:
+        assert store.find_token(make_token("alice")) is not None
+    with pytest.raises(ConfigurationError, match="ZOHO_TOKENSTORE_ACCEPT_READABLE is invalid"):
+        SQLAlchemyTokenStore.from_env(environ | {"ZOHO_TOKENSTORE_ACCEPT_READABLE": "perhaps"})
+
+
+def test_a_worker_without_keys_writes_nothing_into_an_encrypted_table(opened, database):
     """It was started before the keys were."""
-    old, new = opened(), opened(OLD)
+    old, new = opened(), opened(OLD, accept_readable=True)
     old.save_tokens([login("alice"), login("bob")])
-    token = old.find_token(make_token("alice"))
+    alice, bob = (old.find_token(make_token(name)) for name in ("alice", "bob"))
     new.save_token(login("alice"))
     before = database("select * from oauthtoken order by id")
-    SETTERS["access_token"](token, "overwritten")
+    for token in (alice, bob):
+        SETTERS["access_token"](token, "overwritten")
     for call in (
-        lambda: old.save_token(token),
-        lambda: old.save_token(login("alice", access_token="overwritten")),
-        lambda: old.find_token(make_token("alice")),
-        old.get_tokens,
+        lambda: old.save_token(alice),
+        lambda: old.save_token(bob),
+        lambda: old.save_token(login("carol")),
+        lambda: old.save_token(make_token(grant_token="g", client_id="c")),
     ):
-        with sdk_error(DecryptionError, "pass a keyring"):
+        with sdk_error(MissingKeyError, "pass keyring=") as caught:
             call()
+        assert caught.value.cause.key_ids == (OLD_ID,)
+    with pytest.raises(MissingKeyError):
+        old.save_tokens([login("carol"), login("dave")])
+    with sdk_error(DecryptionError, "pass a keyring"):
+        old.find_token(make_token("alice"))
     assert database("select * from oauthtoken order by id") == before
     assert known(old.find_token(make_token("bob")))["access_token"] == "1000.access.bob"
 
 
-@contextmanager
-def damaged(database, column, change):
-    """Change a stored value; put it back."""
-    (row,) = database(f"select {column} from oauthtoken where user_name = 'alice'")
-    update = f"update oauthtoken set {column} = :v where user_name = 'alice'"
-    database(update, v=change(row[column]))
-    yield
-    database(update, v=row[column])
-
-
-DAMAGES = {
-    "cut": lambda value: value[:-4],
-    "marked otherwise": lambda value: "Zts1" + value[4:],
-    "unmarked": lambda value: value[5:],
-    "another key": lambda value: value.replace(OLD_ID, "other"),
-    "one character": lambda value: value[:60] + ("A" if value[60] != "A" else "B") + value[61:],
-    "only the mark": lambda _: "zts1:",
-    "a readable value": lambda _: "1000.planted",
-}
-
-
-@pytest.mark.parametrize("column", SECRETS)
-@pytest.mark.parametrize("change", DAMAGES.values(), ids=DAMAGES)
-def test_a_damaged_value_is_an_error_and_nothing_else(sqlite_url, column, change):
-    engine = create_engine(sqlite_url)
-
-    def database(statement, **parameters):
-        with engine.begin() as connection:
-            result = connection.execute(text(statement), parameters)
-            return result.mappings().all() if result.returns_rows else []
-
-    with SQLAlchemyTokenStore(sqlite_url, keyring=Keyring.from_text(OLD)) as store:
-        store.save_tokens([login("alice", grant_token="1000.grant"), login("bob")])
-        alice = record(store.find_token(make_token("alice")))
-        with damaged(database, column, change):
-            before = database("select * from oauthtoken order by id")
-            place = f"{column} of token '{alice.id}'"
-            for call in (
-                lambda: store.find_token(make_token("alice")),
-                lambda: store.find_token_by_id(alice.id),
-                lambda: store.find_token(make_token(refresh_token=alice.refresh_token)),
-                lambda: store.save_token(login("alice", access_token="new")),
-                lambda: store.save_token(sdks.SDK.build_token(alice)),
-            ):
-                with sdk_error(DecryptionError, place) as caught:
-                    call()
-                assert caught.value.cause.token_ids == (alice.id,)
-                assert caught.value.cause.column == column
-            assert database("select * from oauthtoken order by id") == before
-            assert known(store.find_token(make_token("bob"))) == known(login("bob")) | {
-                "id": known(store.find_token(make_token("bob")))["id"]
-            }
-        assert record(store.find_token(make_token("alice"))) == alice
-    engine.dispose()
-
-
-def test_values_of_another_row_are_refused(opened, database):
+def test_a_row_that_does_not_open_is_an_error_and_nothing_else(opened, database):
     store = opened(OLD)
-    store.save_tokens([login("alice"), login("bob")])
-    alice, bob = (store.find_token(make_token(name)) for name in ("alice", "bob"))
-    rows = {row["user_name"]: row for row in database("select * from oauthtoken")}
-    for name in SECRETS[:3]:
-        database(
-            f"update oauthtoken set {name} = :v where user_name = 'alice'",
-            v=rows["bob"][name],
-        )
-    with sdk_error(DecryptionError, known(alice)["id"]):
-        store.find_token(make_token("alice"))
-    assert known(store.find_token(make_token("bob"))) == known(bob)
+    store.save_tokens([login("alice", grant_token="1000.grant"), login("bob")])
+    alice, bob = (record(store.find_token(make_token(name))) for name in ("alice", "bob"))
+    (whole,) = database("select sealed from oauthtoken where user_name = 'alice'")
+    update = "update oauthtoken set sealed = :v where user_name = 'alice'"
+    for damaged in (whole["sealed"][:-4], "", "AAAA", "x" * 100, None):
+        database(update, v=damaged)
+        before = database("select * from oauthtoken order by id")
+        for call in (
+            lambda: store.find_token(make_token("alice")),
+            lambda: store.find_token_by_id(alice.id),
+            lambda: store.find_token(make_token(refresh_token=alice.refresh_token)),
+            lambda: store.save_token(login("alice", access_token="new")),
+            lambda: store.save_token(sdks.SDK.build_token(alice._replace(client_secret=None))),
+        ):
+            with sdk_error(DecryptionError, f"token '{alice.id}' cannot be decrypted") as caught:
+                call()
+            assert caught.value.cause.token_ids == (alice.id,)
+        assert database("select * from oauthtoken order by id") == before
+        assert record(store.find_token(make_token("bob"))) == bob
+    database(update, v=whole["sealed"])
+    assert record(store.find_token(make_token("alice"))) == alice
+
+
+def test_a_refresh_replaces_a_sealed_row_without_reading_it(opened):
+    store = opened(OLD)
+    store.save_token(login("alice", grant_token="1000.grant"))
+    token = store.find_token(make_token("alice"))
+    SETTERS["access_token"](token, "1000.new")
+    statements = []
+    engine = store._database._engines.autocommit
+    event.listen(
+        engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
+    )
+    store.save_token(token)
+    assert [text.split()[0] for text in statements if "oauthtoken" in text.split("WHERE")[0]] in (
+        ["WITH"],
+        ["UPDATE", "INSERT"],
+    )
+    assert record(store.find_token(make_token("alice"))) == record(token)
+
+
+@pytest.mark.parametrize("lost", ["client_secret", "grant_token", "api_domain", "redirect_url"])
+def test_a_refresh_that_lacks_what_is_stored_loses_nothing(opened, lost):
+    store = opened(OLD)
+    store.save_token(login("alice", grant_token="1000.grant"))
+    before = record(store.find_token(make_token("alice")))
+    partial = before._replace(access_token="1000.new", **{lost: None})
+    store.save_token(sdks.SDK.build_token(partial))
+    after = record(store.find_token(make_token("alice")))
+    assert after == before._replace(access_token="1000.new")
+    assert record(store.find_token(make_token(access_token="1000.new"))) == after
 
 
 def test_unreadable_tokens_are_named_or_left_out(opened, database, caplog):
     store = opened(OLD)
     store.save_tokens([login(name) for name in ("alice", "bob", "carol", "dave")])
     bad = sorted(known(store.find_token(make_token(name)))["id"] for name in ("alice", "carol"))
-    database(
-        "update oauthtoken set access_token = 'zts1:x:x' where user_name in ('alice', 'carol')"
-    )
+    database("update oauthtoken set sealed = 'x' where user_name in ('alice', 'carol')")
     with sdk_error(DecryptionError, "2 stored tokens cannot be read") as caught:
         store.get_tokens()
     assert sorted(caught.value.cause.token_ids) == bad
@@ -342,11 +370,3 @@ def test_without_keys_a_warning_says_so_once(sqlite_url):
             sqlite_url.replace("tokens", "others"), keyring=Keyring.from_text(KEY)
         ) as store:
             store.save_token(login("alice"))
-
-
-def test_readable_values_that_look_encrypted_are_refused(opened):
-    store = opened()
-    for name in SECRET_FIELDS:
-        with sdk_error(InvalidTokenError, "zts1:"):
-            store.save_token(login("alice", **{name: "zts1:one:x"}))
-    assert stored(store) == []

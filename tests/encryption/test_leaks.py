@@ -54,8 +54,10 @@ def calls(store):
 
 
 FAULTS = {
-    "a damaged value": "update oauthtoken set grant_token = 'zts1:x:y'",
-    "a readable value": "update oauthtoken set grant_token = 'planted'",
+    "a damaged seal": "update oauthtoken set sealed = 'x'",
+    "another expiry": "update oauthtoken set expiry = expiry + 1",
+    "an unknown key": "update oauthtoken set key_id = 'other'",
+    "no seal": "update oauthtoken set sealed = null, key_id = null",
     "a text for a number": "alter table oauthtoken rename column expiry to expires",
     "no table": "drop table oauthtoken",
 }

@@ -241,11 +241,17 @@ def test_a_token_of_an_older_table_is_there_after_the_upgrade_and_after_the_way_
     assert read(database, lambda c: c.execute(text("SELECT id FROM oauthtoken")).scalar()) == "one"
 
 
-def test_a_version_without_its_table_is_not_taken_for_ours(database, url):
+@pytest.mark.parametrize("table", ["", "_lease", "_key", "_audit"])
+def test_a_table_that_is_missing_is_named_and_created_by_an_upgrade_only(database, url, table):
     migrations.upgrade(database, SCHEMA)
-    execute(database, "DROP TABLE oauthtoken")
-    with SQLAlchemyTokenStore(url) as store, sdk_error(ForeignSchemaError):
-        store.get_tokens()
+    execute(database, f"DROP TABLE oauthtoken{table}")
+    with SQLAlchemyTokenStore(url) as store:
+        with sdk_error(SchemaMissingError, f"table 'oauthtoken{table}' is missing"):
+            store.get_tokens()
+        assert f"oauthtoken{table}" not in tables(database)
+        migrations.upgrade(database, SCHEMA)
+        migrations.check(database, SCHEMA)
+        assert store.get_tokens() == []
 
 
 def test_two_stores_with_different_tables_share_a_database(url, database):

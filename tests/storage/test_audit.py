@@ -37,9 +37,10 @@ from zoho_tokenstore.errors import (
     TokenStoreError,
 )
 from zoho_tokenstore.schema.models import companion_table
-from zoho_tokenstore.storage.audit import AuditLog, entry_ids
-from zoho_tokenstore.storage.keys import open_encrypted_codec
+from zoho_tokenstore.schema.state import TokenSchema
+from zoho_tokenstore.storage.audit import entry_ids
 from zoho_tokenstore.storage.rotation import KeyRotation
+from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.transfer.layouts import FILES
 
@@ -209,12 +210,13 @@ def test_a_rotated_key_is_noted_for_each_token(store, url, keys):
     new = Keyring.generate_key()
     database = Database(url)
     keyring = Keyring.from_text(f"{new},{keys}" if keys else new)
-    codec = open_encrypted_codec(database, TABLE, keyring, all_keys=False)
-    rotator = KeyRotation(database, TABLE, codec, AuditLog(TABLE))
-    assert rotator.rotate_all(dry_run=True).rotated == 2
+    tables = TokenTables(database, TokenSchema(), keyring, accept_readable=not keys)
+    rotation = KeyRotation(tables)
+    rotate = rotation.rotate_all if keys else rotation.seal_readable
+    assert rotate(dry_run=True).rotated == 2
     assert len(noted(url)) == 2
-    assert rotator.rotate_all().rotated == 2
-    assert rotator.rotate_all().rotated == 0
+    assert rotate().rotated == 2
+    assert rotate().rotated == 0
     database.close()
     assert {e.token_id for e in noted(url) if e.event == "key-rotated"} == ids
     assert len(noted(url)) == 4

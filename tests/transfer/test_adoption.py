@@ -282,7 +282,6 @@ def test_rows_that_cannot_be_read_are_named_and_stay_where_they_were(sdk, url, c
     bad = [
         row(4, "erin@example.com", expiry="tomorrow"),
         row(5, "frank@example.com", access_token=None, refresh_token=None),
-        row(6, "grace@example.com", access_token="zts1:key:AAAA"),
     ]
     theirs = sdk("C", [*ROWS, *bad])
     before = theirs.rows()

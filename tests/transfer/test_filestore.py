@@ -114,7 +114,6 @@ UNUSABLE = {
     "an unclosed quote": (LINE.replace(b"eve,", b'"eve,', 1), "columns"),
     "a value without end": (LINE.replace(b"eve,", b"e" * 200_000 + b",", 1), "invalid CSV"),
     "no token at all": (b"3,eve,1000.CLIENT,secret,,,,,,", "the token is empty"),
-    "an encrypted secret": (LINE.replace(b"1000.access", b"zts1:key:AAAA"), "access_token"),
 }
 
 

@@ -10,7 +10,12 @@ from typing import Final, Literal, TypeAlias
 from zoho_tokenstore.cli.console import quantity
 from zoho_tokenstore.database.clock import TOLERANCE
 from zoho_tokenstore.encryption.codec import EncryptedCodec
-from zoho_tokenstore.errors import DecryptionError, MissingSDKError, TokenStoreError
+from zoho_tokenstore.errors import (
+    DecryptionError,
+    MissingSDKError,
+    NotEncryptedError,
+    TokenStoreError,
+)
 from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import HEAD
 from zoho_tokenstore.sdk import load
@@ -146,10 +151,14 @@ def _encryption(opened: TokenTables) -> Result:
         )
     first_id = codec.cipher.first_id
     old = sum(number for key_id, number in counted.items() if key_id != first_id)
-    if readable or old:
+    if readable:
         return "warn", (
-            f"not encrypted with the first key: {quantity(readable, 'unencrypted token')}, "
-            f"{quantity(old, 'token')} with older keys; run 'zoho-tokenstore keys rotate'"
+            f"{quantity(readable, 'unencrypted token')}: run 'zoho-tokenstore keys encrypt' for "
+            "those from before the keys were set, delete others"
+        )
+    if old:
+        return "warn", (
+            f"{quantity(old, 'token')} encrypted with older keys: run 'zoho-tokenstore keys rotate'"
         )
     return "ok", f"all tokens are encrypted with key {first_id}"
 
@@ -157,10 +166,17 @@ def _encryption(opened: TokenTables) -> Result:
 def _tokens(opened: TokenTables) -> Result:
     errors: list[DecryptionError] = []
     stored = sum(1 for _ in iter_records(opened.database, opened.tokens, errors.append))
+    lost = [error for error in errors if not isinstance(error, NotEncryptedError)]
+    if lost:
+        ids = [token_id for error in lost for token_id in error.token_ids]
+        return "fail", (
+            f"{quantity(len(ids), 'token')} cannot be decrypted ({_enumerated(ids)}): {lost[0]}; "
+            "add the missing key, or run 'zoho-tokenstore delete --unreadable'"
+        )
     if errors:
         ids = [token_id for error in errors for token_id in error.token_ids]
-        return "fail", (
-            f"{quantity(len(ids), 'token')} cannot be decrypted ({_enumerated(ids)}): {errors[0]}"
+        return "warn", (
+            f"{stored} stored, {len(ids)} refused because they are unencrypted ({_enumerated(ids)})"
         )
     refused = refused_logins(opened.database, opened.table, opened.codec)
     if refused:

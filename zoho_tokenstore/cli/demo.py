@@ -114,10 +114,10 @@ class Demo:
         self._print_tokens(grants=3, refreshes=1)
 
     def _show_encryption(self) -> None:
-        _title("Bob's refresh token as the database stores it")
-        value = self._stored_refresh_token(USERS[1])
-        out.print(f"{value[:72]}…")
-        _expect("the refresh token is encrypted", holds=value.startswith("zts1:"))
+        _title("Bob's tokens as the database stores them")
+        readable, sealed = self._stored_secrets(USERS[1])
+        out.print(f"{sealed[:72]}…")
+        _expect("the tokens are encrypted", holds=not readable and len(sealed) > len(self.key))
 
     def _expire_access_token(self, user: Account) -> None:
         """Let a user's access token expire, at Zoho and in the store."""
@@ -164,11 +164,12 @@ class Demo:
         out.print(f"Requests to Zoho so far: {quantity(sent[0], 'login')} and {refreshed}")
         _expect("Zoho gets no superfluous requests", holds=sent == (grants, refreshes))
 
-    def _stored_refresh_token(self, user: Account) -> str:
-        query = "SELECT refresh_token FROM oauthtoken WHERE user_name = ?"
+    def _stored_secrets(self, user: Account) -> tuple[str | None, str]:
+        """Return a user's refresh token and sealed secrets, as they are stored."""
+        query = "SELECT refresh_token, sealed FROM oauthtoken WHERE user_name = ?"
         with closing(sqlite3.connect(self.folder / "tokens.db")) as connection:
-            (value,) = connection.execute(query, (user.user_name,)).fetchone()
-        return str(value)
+            readable, sealed = connection.execute(query, (user.user_name,)).fetchone()
+        return readable, sealed or ""
 
 
 def _process_context() -> BaseContext:

@@ -166,12 +166,8 @@ def open_database(settings: Settings, *, create: bool = True) -> Iterator[Databa
 
 
 @contextmanager
-def open_table(settings: Settings, *, read_only: bool = True) -> Iterator[TokenTables]:
+def open_table(settings: Settings) -> Iterator[TokenTables]:
     """Open an existing token table of this release for a block.
-
-    Args:
-        settings: Settings of the command.
-        read_only: Whether tokens are only read, so that a new key is not added to the table.
 
     Raises:
         SchemaError: The table is missing or of another release; the message names the command to
@@ -180,15 +176,15 @@ def open_table(settings: Settings, *, read_only: bool = True) -> Iterator[TokenT
     with open_database(settings, create=False) as database:
         schema = settings.token_schema
         database.read(lambda session: schema.ready(session.connection(), create=False))
-        yield tables_of(database, settings, read_only=read_only)
+        yield tables_of(database, settings)
 
 
-def tables_of(database: Database, settings: Settings, *, read_only: bool = True) -> TokenTables:
+def tables_of(database: Database, settings: Settings) -> TokenTables:
     """Return the tables that the settings name, which may not exist yet."""
     return TokenTables(
         database,
         settings.token_schema,
         settings.keyring,
         audits=settings.audit,
-        read_only=read_only,
+        accept_readable=settings.accept_readable,
     )

@@ -11,6 +11,7 @@ from zoho_tokenstore.cli.console import data, messages, progress_bar, quantity
 from zoho_tokenstore.cli.options import Json, Yes, confirm, on_table, open_table, parse_duration
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
 from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.maintenance import delete_undecryptable, undecryptable_tokens
 from zoho_tokenstore.storage.queries import RowCondition, TokenQueries
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.record import TokenRecord
@@ -58,14 +59,21 @@ def delete(
     user: Annotated[
         str | None, typer.Option("--user", help="Delete all tokens of this user.")
     ] = None,
+    unreadable: Annotated[
+        bool,
+        typer.Option("--unreadable", help="Delete the tokens that no key of the keyring decrypts."),
+    ] = False,
     everything: Annotated[bool, typer.Option("--all", help="Delete all tokens.")] = False,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:
     """Delete stored tokens without revoking them: Zoho still accepts them."""
-    if bool(ids) + (user is not None) + everything != 1:
-        raise ConfigurationError("specify exactly one of ID, --user and --all")
+    if bool(ids) + (user is not None) + unreadable + everything != 1:
+        raise ConfigurationError("specify exactly one of ID, --user, --unreadable and --all")
     with open_table(settings) as opened:
+        if unreadable:
+            _report(as_json=as_json, deleted=_delete_unreadable(opened, yes=yes))
+            return
         queries = TokenQueries(opened.database, opened.table)
         chosen = queries.all_rows() if everything else _chosen_rows(queries, ids, user)
         confirm(f"{quantity(queries.count_rows(chosen), 'token')} would be deleted", yes=yes)
@@ -190,6 +198,20 @@ def _revoke_and_remove(opened: TokenTables, token: TokenRecord, accounts_url: st
 def _time_before(now: datetime, duration: str | None, option: str) -> datetime | None:
     parsed = parse_duration(duration, option)
     return None if parsed is None else now - parsed
+
+
+def _delete_unreadable(opened: TokenTables, *, yes: bool) -> int:
+    if opened.keyring is None:
+        raise ConfigurationError(
+            "encryption keys missing: set ZOHO_TOKENSTORE_KEYS, so that only tokens that they do "
+            "not decrypt are deleted"
+        )
+    errors = undecryptable_tokens(opened.database, opened.tokens)
+    for error in errors:
+        messages.print(str(error))
+    confirm(f"{quantity(len(errors), 'token')} would be deleted", yes=yes)
+    ids = [key for error in errors for key in error.token_ids]
+    return delete_undecryptable(opened.database, opened.tokens, opened.deletion, ids)
 
 
 def _purge_tokens(opened: TokenTables, chosen: RowCondition, total: int) -> int:

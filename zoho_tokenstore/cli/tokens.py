@@ -12,16 +12,16 @@ from rich.table import Column, Table
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table
-from zoho_tokenstore.errors import UnknownIdError
+from zoho_tokenstore.errors import DecryptionError, UnknownIdError
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.maintenance import iter_records, needs_login, refused_logins
 from zoho_tokenstore.storage.queries import TokenQueries
-from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord, mask
 
 __all__ = ["register"]
 
 COLUMNS: Final = ("id", "user_name", "client_id", "refresh_token", "access_token", "expires")
+UNREADABLE: Final = ("id", "user_name", "error")
 HOUR: Final = 3_600_000
 """Milliseconds."""
 
@@ -91,18 +91,22 @@ def list_tokens(
 ) -> None:
     """List the stored tokens with masked secrets, including tokens that cannot be decrypted."""
     chosen = TokenFilter(user, client, expired, needs_login)
-    unreadable: dict[str, str] = {}
+    unreadable: list[DecryptionError] = []
     rows = list(_matching_rows(settings, chosen, unreadable))
     key = SORT_FIELDS[sort]
     rows.sort(key=lambda row: (row.get(key) is None, row.get(key), row["id"]))
-    rows += [{"id": token_id, "error": error} for token_id, error in unreadable.items()]
+    rows += [
+        {"id": token_id, "user_name": error.user_name, "error": str(error)}
+        for error in unreadable
+        for token_id in error.token_ids
+    ]
     if as_json:
         data.print(json.dumps(rows))
     elif data.is_terminal:
         print_table(_table(rows))
     else:
         for row in rows:
-            print_values([row["id"], row["error"]] if "error" in row else map(row.get, COLUMNS))
+            print_values(map(row.get, UNREADABLE if "error" in row else COLUMNS))
     if unreadable:
         raise typer.Exit(1)
 
@@ -136,11 +140,11 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
     """Count users, clients, tokens, required logins and today's refreshes."""
     now = _now()
     today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    users, clients, unreadable = set(), set(), dict[str, str]()
+    users, clients, unreadable = set(), set(), list[DecryptionError]()
     counts = dict.fromkeys(("tokens", "expired", "expiring_within_the_hour", "needs_login"), 0)
     with open_table(settings) as opened:
         refused = refused_logins(opened.database, opened.table, opened.codec)
-        for token in _readable_tokens(opened, unreadable):
+        for token in iter_records(opened.database, opened.tokens, unreadable.append):
             users.add(token.user_name)
             clients.add(token.client_id)
             counts["tokens"] += 1
@@ -163,23 +167,14 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
 
 
 def _matching_rows(
-    settings: Settings, chosen: TokenFilter, unreadable: dict[str, str]
+    settings: Settings, chosen: TokenFilter, unreadable: list[DecryptionError]
 ) -> Iterator[dict[str, Any]]:
     now = _now()
     with open_table(settings) as opened:
         refused = refused_logins(opened.database, opened.table, opened.codec)
-        for token in _readable_tokens(opened, unreadable):
+        for token in iter_records(opened.database, opened.tokens, unreadable.append):
             if chosen.matches(token, now, refused):
                 yield _masked(token, now, refused)
-
-
-def _readable_tokens(opened: TokenTables, unreadable: dict[str, str]) -> Iterator[TokenRecord]:
-    """Yield the tokens that can be read; add the ids of the others with the reason."""
-    return iter_records(
-        opened.database,
-        opened.tokens,
-        lambda error: unreadable.update(dict.fromkeys(error.token_ids, str(error))),
-    )
 
 
 def _has_expired(token: TokenRecord, now: int) -> bool:
@@ -202,7 +197,7 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(Column("id", no_wrap=True), *(name.replace("_", " ") for name in COLUMNS[1:]))
     for row in rows:
         if "error" in row:
-            table.add_row(row["id"], row["error"], style="red")
+            table.add_row(*map(row.get, UNREADABLE), style="red")
         else:
             table.add_row(
                 *(row.get(name) for name in COLUMNS), style="yellow" if row["needs_login"] else None

@@ -151,7 +151,7 @@ def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> Non
     confirm(f"table {schema.name!r} would be renamed to '{schema.name}_sdk'", yes=yes)
     with open_database(settings) as database, progress_bar() as progress:
         task = progress.add_task("importing", total=None)
-        tables = tables_of(database, settings, read_only=False)
+        tables = tables_of(database, settings)
         report, original = Adoption(tables).adopt_table(
             _print_left_out, lambda size, total: progress.update(task, total=total, advance=size)
         )
@@ -162,7 +162,7 @@ def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> Non
 def _import(
     settings: Settings, source: Source, on_conflict: OnConflict, *, dry_run: bool, as_json: bool
 ) -> None:
-    with open_table(settings, read_only=dry_run) as opened, progress_bar() as progress:
+    with open_table(settings) as opened, progress_bar() as progress:
         task = progress.add_task("reading" if dry_run else "importing", total=source.total)
         report = Importer(
             opened.database,

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 from zoho_tokenstore.database.dialects import backend_of
+from zoho_tokenstore.database.sessions import AFTER_COMMIT
 from zoho_tokenstore.database.tls import warn_if_unencrypted
 from zoho_tokenstore.database.urls import missing_driver
 from zoho_tokenstore.errors import ConfigurationError
@@ -108,6 +109,7 @@ class Engines:
         """
         connection = session.connection()
         connection.info[UNFINISHED] = True
+        session.info.pop(AFTER_COMMIT, None)  # of a transaction that failed
         try:
             for statement in self.begin_write:
                 connection.exec_driver_sql(statement)
@@ -117,6 +119,8 @@ class Engines:
             _roll_back(connection)
             raise
         connection.info.pop(UNFINISHED)
+        for call in session.info.pop(AFTER_COMMIT, ()) if end == "COMMIT" else ():
+            call()
         return result
 
 

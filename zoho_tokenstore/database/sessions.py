@@ -6,13 +6,22 @@ SQLite file, and a quarter of it on a server (``make bench``).
 
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-__all__ = ["ThreadSession", "ThreadSessions"]
+__all__ = ["AFTER_COMMIT", "ThreadSession", "ThreadSessions", "call_after_commit"]
+
+AFTER_COMMIT: Final = "zoho_tokenstore.after_commit"
+"""The key in ``Session.info`` of what to call when the transaction is committed."""
+
+
+def call_after_commit(session: Session, call: Callable[[], None]) -> None:
+    """Call a function when the transaction that this session is in has been committed."""
+    session.info.setdefault(AFTER_COMMIT, []).append(call)
 
 
 class ThreadSession(Session):

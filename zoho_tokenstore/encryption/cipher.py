@@ -1,16 +1,18 @@
-"""Values that only the keyring can read, and digests that only the keyring can make.
+"""Rows that only the keyring can open, and digests that only the keyring can make.
 
-A value is AES-256-GCM (NIST SP 800-38D) with a random nonce. Its associated data is the format, the
-table, the column and the row's id, so that it is valid nowhere else. Each key serves two purposes,
-each through a subkey of its own (HKDF-SHA256, RFC 5869). Digests are HMAC-SHA256 under an index
-key, which every key of the table wraps, so that they stay what they are when keys are rotated.
+The secrets of a row are one value, its seal: AES-256-GCM (NIST SP 800-38D) with a random nonce. The
+associated data are the table and every other column that is served or decides who is served, so
+that a seal is valid in its own row and as long as none of these changes. Each key serves two
+purposes, each through a subkey of its own (HKDF-SHA256, RFC 5869). Digests are HMAC-SHA256 under an
+index key, which every key of the table wraps, so that they stay what they are when keys are
+rotated.
 """
 
 import binascii
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from secrets import token_bytes
-from typing import Final
+from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -21,85 +23,83 @@ from zoho_tokenstore.encryption.keyring import Key, Keyring
 from zoho_tokenstore.errors import DecryptionError, MissingKeyError
 from zoho_tokenstore.tokens.digests import framed
 
-__all__ = ["MARK", "BlindIndex", "Cipher", "IndexKeys", "key_id_of"]
+__all__ = ["BlindIndex", "IndexKeys", "RowCipher", "owner_of"]
 
-MARK: Final = "zts1:"
-"""What an encrypted value begins with; the number is that of the format. Behind it stand the key's
-id, a colon, and the base64 of nonce, ciphertext and tag."""
+FORMAT: Final = "zts2"
+"""Part of everything that is derived or encrypted; the number is that of the format."""
 
 NONCE_LENGTH: Final = 12
-INDEX_KEY_LENGTH: Final = 32
 
 
-class Cipher:
-    """Encrypts the values of one table.
+class RowCipher:
+    """Seals and opens the secrets of one table's rows.
 
     Args:
         keyring: The keys.
-        table: The table's name, which becomes part of every value.
+        table: The table's name, which becomes part of every seal.
 
     Attributes:
-        first_id: The id of the key that encrypts.
+        first_id: The id of the key that seals.
     """
 
     def __init__(self, keyring: Keyring, table: str) -> None:
-        """Derive the subkey that encrypts."""
+        """Derive the subkey that seals."""
         self._keyring = keyring
-        self._prefix = f"{MARK}{table}:"
+        self._table = table
         self.first_id: Final = keyring.first.id
-        self._mark = f"{MARK}{self.first_id}:"
-        self._first = _subkey(keyring.first, "values")
+        self._first = _subkey(keyring.first, "row")
         self._ciphers = {self.first_id: self._first}
 
-    def seal(self, value: str, column: str, row_id: str) -> str:
-        """Encrypt a value for its place, with the first key."""
-        nonce = token_bytes(NONCE_LENGTH)
-        # Neither the table's name nor the column's has a colon.
-        place = f"{self._prefix}{column}:{row_id}".encode()
-        sealed = self._first.encrypt(nonce, value.encode(), place)
-        return self._mark + _encode(nonce + sealed)
+    def seal(self, secrets: str, bound: tuple[Any, ...]) -> str:
+        """Encrypt the secrets of a row with the first key.
 
-    def open(self, text: str, column: str, row_id: str) -> str:
-        """Decrypt a value in its place.
+        Args:
+            secrets: The secrets as one text.
+            bound: The values of the row that the seal is bound to.
+        """
+        nonce = token_bytes(NONCE_LENGTH)
+        return _encode(nonce + self._first.encrypt(nonce, secrets.encode(), self._place(bound)))
+
+    def open(self, key_id: str, sealed: str | None, bound: tuple[Any, ...]) -> str:
+        """Decrypt the secrets of a row.
+
+        Args:
+            key_id: The key that sealed them.
+            sealed: The result of :meth:`seal`.
+            bound: The values of the row as they are now, its id and user name first.
 
         Raises:
-            DecryptionError: No key of the keyring fits, or the value is damaged or not from here.
+            DecryptionError: The keyring lacks the key, or the row is not as it was sealed.
         """
-        cipher: AESGCM | None
-        if text.startswith(self._mark):  # as nearly all do
-            key_id, cipher, encoded = self.first_id, self._first, text[len(self._mark) :]
-        else:
-            key_id, _, encoded = text[len(MARK) :].partition(":")
-            cipher = self._ciphers.get(key_id) or self._cipher_of(key_id)
+        cipher = self._ciphers.get(key_id) or self._cipher_of(key_id)
         if cipher is None:
             raise DecryptionError(
-                f"{column} of token {row_id!r} uses key {key_id!r}, which is missing from the "
+                f"token {bound[0]!r} is encrypted with key {key_id!r}, which is missing from the "
                 "keyring: append it",
-                token_ids=(row_id,),
-                column=column,
+                *owner_of(bound),
             )
         try:
-            sealed = _decode(encoded)
-            place = f"{self._prefix}{column}:{row_id}".encode()
-            return cipher.decrypt(sealed[:NONCE_LENGTH], sealed[NONCE_LENGTH:], place).decode()
+            data = _decode(sealed or "")
+            opened = cipher.decrypt(data[:NONCE_LENGTH], data[NONCE_LENGTH:], self._place(bound))
+            return opened.decode()
         except (InvalidTag, ValueError):
             # From None: nothing is to be learnt from why it was refused.
             raise DecryptionError(
-                f"{column} of token {row_id!r} cannot be decrypted with the key {key_id!r}: it was "
-                "damaged, or moved here from another row, column or table",
-                token_ids=(row_id,),
-                column=column,
+                f"token {bound[0]!r} cannot be decrypted with key {key_id!r}: the row was changed "
+                "by something else than the store, or moved here from another row or table; "
+                "delete it and log the user in again",
+                *owner_of(bound),
             ) from None
 
-    def is_current(self, text: str) -> bool:
-        """Return whether a value was encrypted with the first key."""
-        return text.startswith(self._mark)
+    def _place(self, bound: tuple[Any, ...]) -> bytes:
+        # No two tuples of texts and integers have one such text, and it is the fastest to make.
+        return ascii((FORMAT, self._table, *bound)).encode()
 
     def _cipher_of(self, key_id: str) -> AESGCM | None:
         key = self._keyring.get(key_id)
         if key is None:
             return None
-        self._ciphers[key_id] = cipher = _subkey(key, "values")
+        self._ciphers[key_id] = cipher = _subkey(key, "row")
         return cipher
 
 
@@ -109,12 +109,23 @@ class IndexKeys:
     Args:
         keyring: The keys.
         table: The table's name.
+
+    Attributes:
+        first_id: The id of the key that wraps.
     """
 
     def __init__(self, keyring: Keyring, table: str) -> None:
         """Keep both."""
         self._keyring = keyring
         self._table = table
+        self.first_id: Final = keyring.first.id
+
+    def new_index_key(self) -> bytes:
+        """Return the index key of a table that has none.
+
+        It is derived from the first key: workers agree on it before any of them has saved.
+        """
+        return _derived(self._keyring.first.secret, f"index key of {self._table}")
 
     def wrap(self, index_key: bytes) -> str:
         """Encrypt an index key with the first key."""
@@ -123,19 +134,20 @@ class IndexKeys:
         sealed = _subkey(key, "index key").encrypt(nonce, index_key, self._place(key))
         return _encode(nonce + sealed)
 
-    def unwrap(self, known: Mapping[str, str], *, all_keys: bool) -> bytes | None:
+    def unwrap(self, known: Mapping[str, str]) -> bytes | None:
         """Return the index key, ``None`` if the table has none yet.
+
+        One key is enough. The first key must be the table's if it has one of this id.
 
         Args:
             known: What :meth:`wrap` has made, by the ids of the keys.
-            all_keys: Whether the keyring must have all of these.
 
         Raises:
-            MissingKeyError: The keyring lacks a key, or has another one of the same id.
+            MissingKeyError: None of the keys fits, or the first key is another one of the same id.
         """
         found = {key_id: self._unwrapped(key_id, wrapped) for key_id, wrapped in known.items()}
         missing = tuple(key_id for key_id, index_key in found.items() if index_key is None)
-        if missing and (all_keys or len(missing) == len(found)):
+        if missing and (self.first_id in missing or len(missing) == len(found)):
             found.clear()  # whatever shows a traceback's local variables would show them
             others = [key_id for key_id in missing if self._keyring.get(key_id)]
             raise MissingKeyError(
@@ -157,29 +169,35 @@ class IndexKeys:
             return None
 
     def _place(self, key: Key) -> bytes:
-        return f"{MARK}{self._table}:index key:{key.id}".encode()
+        return f"{FORMAT}:{self._table}:index key:{key.id}".encode()
 
 
 class BlindIndex:
-    """Keyed digests of secret values, useless without the index key."""
+    """Keyed digests of secret values, useless without the index key.
+
+    Attributes:
+        index_key: The index key.
+        own_digest: What identifies the index key, and tells nothing about it.
+    """
 
     def __init__(self, index_key: bytes) -> None:
         """Derive the key of the digests."""
-        self._key = _derived(index_key, "blind index")
+        self.change_key(index_key)
 
-    @staticmethod
-    def new_key() -> bytes:
-        """Return a new index key."""
-        return token_bytes(INDEX_KEY_LENGTH)
+    def change_key(self, index_key: bytes) -> None:
+        """Make digests under another index key from now on."""
+        self.index_key = index_key
+        self._key = _derived(index_key, "blind index")
+        self.own_digest = self.digest("index key")
 
     def digest(self, purpose: str, *values: str) -> str:
         """Return the digest of some values, as :func:`~.tokens.digests.digest` does."""
         return hmac.digest(self._key, framed(purpose, *values), "sha256").hex()
 
 
-def key_id_of(text: str) -> str | None:
-    """Return the id of the key that a value was encrypted with, ``None`` if it is readable."""
-    return text[len(MARK) :].partition(":")[0] if text.startswith(MARK) else None
+def owner_of(row: Sequence[Any]) -> tuple[tuple[str, ...], str | None]:
+    """Return the ids and the user name for the error about a row that begins with them."""
+    return (row[0],), row[1]
 
 
 def _subkey(key: Key, purpose: str) -> AESGCM:
@@ -187,7 +205,7 @@ def _subkey(key: Key, purpose: str) -> AESGCM:
 
 
 def _derived(secret: bytes, purpose: str) -> bytes:
-    info = f"zoho_tokenstore {MARK}{purpose}".encode()
+    info = f"zoho_tokenstore {FORMAT}:{purpose}".encode()
     return HKDF(SHA256(), 32, salt=None, info=info).derive(secret)
 
 

@@ -1,34 +1,58 @@
-"""Between records and column values: secrets readable or encrypted, and the lookup digests."""
+"""Between records and column values: secrets readable or sealed, and the lookup digests."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Final, Protocol
 
-from zoho_tokenstore.encryption.cipher import MARK, BlindIndex, Cipher, key_id_of
+from zoho_tokenstore.encryption.cipher import BlindIndex, RowCipher, owner_of
 from zoho_tokenstore.encryption.keyring import Keyring
-from zoho_tokenstore.errors import DecryptionError, InvalidTokenError
+from zoho_tokenstore.errors import DecryptionError, NotEncryptedError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest, digest, row_digests
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
 __all__ = ["EncryptedCodec", "ReadableCodec", "RowCodec"]
 
-POSITIONS: Final = tuple((FIELDS.index(name), name) for name in SECRET_FIELDS)
-"""The positions of the secrets in a record."""
+COLUMNS: Final = (*FIELDS, "key_id", "sealed")
+"""The columns that a row is decoded from, in this order."""
 
-SECRET_DIGESTS: Final = {
-    name: column for name, column in DIGEST_COLUMNS.items() if name in SECRET_FIELDS
-}
-SECRET_PURPOSES: Final = frozenset({*SECRET_DIGESTS, "refresh", "grant"})
+KEY_ID: Final = COLUMNS.index("key_id")
+SEALED: Final = COLUMNS.index("sealed")
+
+BOUND_FIELDS: Final = tuple(name for name in FIELDS if name not in SECRET_FIELDS)
+"""The fields that a seal is bound to, the id first: whoever changes one breaks the seal."""
+
+bound_values: Final = itemgetter(*(FIELDS.index(name) for name in BOUND_FIELDS))
+secret_values: Final = itemgetter(*(FIELDS.index(name) for name in SECRET_FIELDS))
+FIRST_SECRET: Final = FIELDS.index(SECRET_FIELDS[0])
+AFTER_SECRETS: Final = FIRST_SECRET + len(SECRET_FIELDS)
+
+SEPARATOR: Final = "\0"
+"""Between the secrets in a seal; no text of a token contains it."""
+
+SECRET_PURPOSES: Final = frozenset(
+    {*(name for name in DIGEST_COLUMNS if name in SECRET_FIELDS), "refresh", "grant"}
+)
 """The purposes of digests of secrets: to find their rows, and to distinguish leases."""
 
 
 class RowCodec(Protocol):
     """Encodes the records of one table as column values, and decodes rows."""
 
+    encrypts: bool
+    """Whether secrets are written sealed."""
+
     columns: tuple[str, ...]
     """The columns that :meth:`decode_row` needs, in its order."""
 
-    encrypts: bool
-    """Whether secrets are written encrypted."""
+    is_settled: bool
+    """Whether the digests are those of the table for good; see ``storage.keys``."""
+
+    may_seal: bool
+    """Whether the table is known to list the key that seals; see ``storage.keys``."""
+
+    @property
+    def save_parameters(self) -> dict[str, str]:
+        """The parameters of the condition of ``storage.keys.may_save``."""
 
     def digest(self, purpose: str, *values: str) -> str:
         """Return the digest under which values are written."""
@@ -37,26 +61,29 @@ class RowCodec(Protocol):
         """Return the functions that make the digests under which a field can be stored."""
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
-        """Return all columns of a row but its times.
-
-        Raises:
-            InvalidTokenError: A value looks like an encrypted one.
-        """
+        """Return all columns of a row but its times."""
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the record of a row.
 
         Raises:
-            EncryptionError: A value cannot be read.
+            EncryptionError: The row cannot be read.
         """
 
 
 class ReadableCodec:
     """Stores secrets as they are, as the SDKs' own stores do."""
 
-    columns: tuple[str, ...] = FIELDS
     encrypts = False
+    columns: tuple[str, ...] = COLUMNS[: KEY_ID + 1]
+    is_settled = True
+    may_seal = False
     digest = staticmethod(digest)
+
+    @property
+    def save_parameters(self) -> dict[str, str]:
+        """None: a table without keys is all that matters."""
+        return {}
 
     def lookup_digests(self, field: str) -> tuple[Digest, ...]:  # noqa: ARG002 - the protocol's
         """Return the plain digest."""
@@ -64,113 +91,84 @@ class ReadableCodec:
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row as it is, with its digests."""
-        for name in SECRET_FIELDS:
-            if (getattr(row, name) or "").startswith(MARK):
-                raise InvalidTokenError(
-                    f"{name} starts with {MARK!r} as encrypted values do: pass the original token"
-                )
-        return row._asdict() | row_digests(row, digest)
+        return {**row._asdict(), "key_id": None, "sealed": None, **row_digests(row, digest)}
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row as it is, unless it is encrypted."""
-        for position, name in POSITIONS:
-            value = row[position]
-            if value is not None and value.startswith(MARK):
-                raise DecryptionError(
-                    f"{name} of token {row[0]!r} is encrypted with key {key_id_of(value)!r}: pass "
-                    "a keyring with this key",
-                    (row[0],),
-                    name,
-                )
-        return TokenRecord._make(row)
+        if row[KEY_ID] is not None:
+            raise DecryptionError(
+                f"token {row[0]!r} is encrypted with key {row[KEY_ID]!r}: pass a keyring with this "
+                "key",
+                *owner_of(row),
+            )
+        return TokenRecord._make(row[:KEY_ID])
 
 
 class EncryptedCodec:
-    """Encrypts every secret, and digests it under a key.
-
-    A row is encrypted or readable as a whole: rows from before there were keys can still be read,
-    and are encrypted when they are saved next.
+    """Seals the secrets of every row, and digests them under a key.
 
     Args:
-        keyring: The keys.
-        table: The table's name.
+        cipher: Seals and opens rows.
         index: Digests secrets.
+        accept_readable: Whether rows that are not encrypted are decoded too.
+
+    Attributes:
+        cipher: As given.
+        index: As given.
+        is_settled: As :class:`RowCodec` says; set by ``storage.keys``.
+        may_seal: Whether the table is known to list the first key; set by ``storage.keys``.
     """
 
-    columns: tuple[str, ...] = (*FIELDS, *SECRET_DIGESTS.values())
     encrypts = True
+    columns: tuple[str, ...] = COLUMNS
 
-    def __init__(self, keyring: Keyring, table: str, index: BlindIndex) -> None:
-        """Prepare the ciphers."""
-        self.cipher = Cipher(keyring, table)
-        self._index = index
+    def __init__(self, cipher: RowCipher, index: BlindIndex, *, accept_readable: bool) -> None:
+        """Start with an index key that the table may not have."""
+        self.cipher = cipher
+        self.index = index
+        self.is_settled = False
+        self.may_seal = False
+        self._accept_readable = accept_readable
+
+    @property
+    def save_parameters(self) -> dict[str, str]:
+        """The key that seals, and what identifies the index key."""
+        return {"sealing_key": self.cipher.first_id, "index_digest": self.index.own_digest}
+
+    @classmethod
+    def for_reading(cls, keyring: Keyring, table: str) -> "EncryptedCodec":
+        """Return a codec that decodes rows, whatever the table's index key is."""
+        return cls(RowCipher(keyring, table), BlindIndex(b""), accept_readable=True)
 
     def digest(self, purpose: str, *values: str) -> str:
         """Return a keyed digest of secrets, a plain one of names."""
         names_login = purpose == "identity" and values[0] in SECRET_PURPOSES
         is_secret = purpose in SECRET_PURPOSES or names_login
-        return (self._index.digest if is_secret else digest)(purpose, *values)
+        return (self.index.digest if is_secret else digest)(purpose, *values)
 
     def lookup_digests(self, field: str) -> tuple[Digest, ...]:
         """Return the keyed digest of a secret, and the plain one for rows that are readable."""
-        return (self._index.digest, digest) if field in SECRET_PURPOSES else (digest,)
+        return (self.index.digest, digest) if field in SECRET_PURPOSES else (digest,)
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
-        """Return the row with its secrets encrypted, and its digests."""
-        row_id = row.id or ""
-        sealed = {
-            name: self.cipher.seal(value, name, row_id)
-            for name in SECRET_FIELDS
-            if (value := getattr(row, name)) is not None
-        }
-        return row._asdict() | sealed | row_digests(row, digest)
+        """Return the row with its secrets sealed, and its digests."""
+        secrets = SEPARATOR.join(value or "" for value in secret_values(row))
+        values = row._asdict() | dict.fromkeys(SECRET_FIELDS)
+        values["key_id"] = self.cipher.first_id
+        values["sealed"] = self.cipher.seal(secrets, bound_values(row))
+        return values | row_digests(row, digest)
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
-        """Return the row with its secrets decrypted."""
-        values = list(row[: len(FIELDS)])
-        row_id = values[0]
-        try:
-            for position, name in POSITIONS:
-                value = values[position]
-                if value is None:
-                    continue
-                if not value.startswith(MARK):
-                    self._check_readable(row)
-                    break
-                values[position] = self.cipher.open(value, name, row_id)
-        except DecryptionError:
-            # A tool that shows a traceback's local variables would show them.
-            row, value = (), None
-            values.clear()
-            raise
-        return TokenRecord._make(values)
-
-    def _check_readable(self, row: Sequence[Any]) -> None:
-        """Distinguish a row from before there were keys from one whose marks were damaged.
-
-        Raises:
-            DecryptionError: It is neither encrypted nor readable.
-        """
-        found = dict(zip(self.columns, row, strict=True))
-        sealed = [name for name in SECRET_FIELDS if (found[name] or "").startswith(MARK)]
-        damaged = [
-            name
-            for name in SECRET_FIELDS
-            if found[name] is not None
-            and name not in sealed
-            and (sealed or _digest_differs(found, name))
-        ]
-        row_id, row = found["id"], ()
-        found.clear()
-        if damaged:
-            raise DecryptionError(
-                f"{damaged[0]} of token {row_id!r} is damaged: delete the token and log the user "
-                "in again",
-                (row_id,),
-                damaged[0],
+        """Return the row with its secrets."""
+        key_id = row[KEY_ID]
+        if key_id is None:
+            if self._accept_readable:
+                return TokenRecord._make(row[:KEY_ID])
+            raise NotEncryptedError(
+                f"token {row[0]!r} is stored unencrypted: run 'zoho-tokenstore keys encrypt' if it "
+                "is from before the keys were set, else delete it",
+                *owner_of(row),
             )
-
-
-def _digest_differs(found: dict[str, Any], name: str) -> bool:
-    column = SECRET_DIGESTS.get(name)
-    return column is not None and found[column] != digest(name, found[name])
+        opened = self.cipher.open(key_id, row[SEALED], bound_values(row))
+        secrets = (value or None for value in opened.split(SEPARATOR))
+        return TokenRecord(*row[:FIRST_SECRET], *secrets, *row[AFTER_SECRETS:KEY_ID])

@@ -1,16 +1,18 @@
 """The losses of a downgrade, found and refused before it begins."""
 
 import re
+from typing import Final
 
-from sqlalchemy import ColumnElement, Connection, Table, func, inspect, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, func, inspect, select
 
-from zoho_tokenstore.encryption.cipher import MARK
 from zoho_tokenstore.errors import MigrationError
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.schema.state import REVISIONS, TokenSchema
-from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 __all__ = ["count_rows", "refuse_loss"]
+
+SEALING: Final = "0005"
+"""The revision whose columns hold encrypted tokens."""
 
 
 def refuse_loss(
@@ -27,14 +29,15 @@ def refuse_loss(
     Raises:
         MigrationError: The downgrade is refused.
     """
-    dropped = _dropped_tables(schema, connection, revision)
-    tokens, keys = schema.table, companion_table(schema.table, "key")
-    if keys in dropped:
-        encrypted = or_(*(tokens.c[name].startswith(MARK) for name in SECRET_FIELDS))
-        if number := count_rows(connection, tokens, encrypted):
+    tokens = schema.table
+    current = schema.revision(connection)
+    kept = _kept_revisions(current, revision)
+    if current == SEALING and SEALING not in kept:
+        sealed = tokens.c.key_id.is_not(None)
+        if number := count_rows(connection, tokens, sealed):
             raise MigrationError(
-                f"table {schema.name!r} holds encrypted tokens ({number}) that need the table "
-                f"{keys.name!r}: delete them first, or keep revision {REVISIONS[2]!r} or later"
+                f"table {schema.name!r} holds encrypted tokens ({number}), which are lost before "
+                f"revision {SEALING!r}: export and delete them first"
             )
     if confirmed:
         return
@@ -44,7 +47,9 @@ def refuse_loss(
             "--yes to confirm"
         )
     audit = companion_table(tokens, "audit")
-    if audit in dropped and (number := count_rows(connection, audit)):
+    if audit in _dropped_tables(schema, connection, kept) and (
+        number := count_rows(connection, audit)
+    ):
         raise MigrationError(
             f"table {audit.name!r} holds entries that a downgrade deletes ({number}); pass --yes "
             "to confirm"
@@ -57,8 +62,9 @@ def count_rows(connection: Connection, table: Table, *conditions: ColumnElement[
     return connection.execute(query).scalar_one()
 
 
-def _dropped_tables(schema: TokenSchema, connection: Connection, revision: str) -> list[Table]:
-    kept = _kept_revisions(schema.revision(connection), revision)
+def _dropped_tables(
+    schema: TokenSchema, connection: Connection, kept: tuple[str, ...]
+) -> list[Table]:
     present = inspect(connection)
     return [
         table

@@ -115,6 +115,8 @@ def set_up(database: Database, schema: TokenSchema) -> None:
 def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> None:
     """Create the table or upgrade it to a revision, after concurrent migrations.
 
+    A companion table that is missing is created again, empty.
+
     Raises:
         SchemaError: The table is from a later release or not ours, or the revision is unknown.
         DatabaseError: The database failed; nothing was changed.
@@ -127,6 +129,10 @@ def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> 
             if state is SchemaState.UNFINISHED:
                 _drop_unfinished(schema, connection)
             _run(Target(schema, connection), command.upgrade, revision)
+            for table in (
+                schema.missing_tables(connection) if state is SchemaState.INCOMPLETE else ()
+            ):
+                table.create(connection)
 
     database.migrate(work)
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     UnicodeText,
 )
 from sqlalchemy.dialects.mssql import NVARCHAR
+from sqlalchemy.dialects.mysql import VARCHAR
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -41,8 +42,8 @@ ENTRY_ID_LENGTH: Final = 48
 CREDENTIAL_LENGTH: Final = 12
 """Hexadecimal digits of a token's digest in the audit: enough to tell tokens apart, no more."""
 
-ADDED_COLUMNS: Final = ("login_at", "used_at")
-"""Columns of the token table that came with revision 0004; absent in rows that are older."""
+ADDED_COLUMNS: Final = ("login_at", "used_at", "key_id", "sealed")
+"""Columns of the token table that came with revisions 0004 and 0005."""
 
 NAMING_CONVENTION: Final = {
     "ix": "ix_%(table_name)s_%(column_0_name)s",
@@ -85,6 +86,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 LongText: Final = UnicodeText().with_variant(NVARCHAR(), "mssql")
 """Unicode text without a length limit; SQL Server's NTEXT is deprecated."""
 
+KeyId: Final = String(KEY_ID_LENGTH).with_variant(
+    VARCHAR(KEY_ID_LENGTH, charset="ascii", collation="ascii_bin"), "mysql", "mariadb"
+)
+"""The id of an encryption key; upper and lower case count."""
+
 
 class TokenColumns:
     """The columns of a token table, under whatever name and schema the table has.
@@ -94,6 +100,9 @@ class TokenColumns:
     makes a second row of the same login impossible. ``login_at`` is when another login took the
     place of the one that the row was created with, and ``used_at`` when a store with
     ``TokenPolicy(max_idle=…)`` last recorded a use.
+
+    With a keyring the four secrets are absent: ``sealed`` holds them, encrypted together with the
+    key ``key_id``; see :mod:`zoho_tokenstore.encryption.cipher`.
     """
 
     id_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
@@ -116,6 +125,8 @@ class TokenColumns:
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
     login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    key_id: Mapped[str | None] = mapped_column(KeyId, index=True)
+    sealed: Mapped[str | None] = mapped_column(LongText)
 
     def __repr__(self) -> str:
         """Name the row and none of its secrets; a detached one is shown as far as it is loaded."""
@@ -143,14 +154,16 @@ class LeaseColumns:
 
 
 class KeyColumns:
-    """The columns of a key table: which keys the tokens are, or were, encrypted with.
+    """The columns of a key table: the keys that rows may be encrypted with.
 
-    ``index_key`` is the key of the digests, encrypted with this key; see
-    :mod:`zoho_tokenstore.encryption.cipher`. The table of readable tokens is empty.
+    ``index_key`` is the key of the digests, encrypted with this key, and ``index_digest``
+    identifies it; see :mod:`zoho_tokenstore.encryption.cipher`. Without encrypted rows the table is
+    empty.
     """
 
-    key_id: Mapped[str] = mapped_column(String(KEY_ID_LENGTH), primary_key=True)
+    key_id: Mapped[str] = mapped_column(KeyId, primary_key=True)
     index_key: Mapped[str] = mapped_column(LongText)
+    index_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

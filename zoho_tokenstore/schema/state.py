@@ -24,7 +24,7 @@ from zoho_tokenstore.schema.models import (
 
 __all__ = ["HEAD", "REVISIONS", "SchemaState", "TokenSchema"]
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
 """Every revision in ``migrations/``, oldest first; kept here so that no start has to scan files."""
 
 HEAD: Final = REVISIONS[-1]
@@ -42,6 +42,7 @@ class SchemaState(Enum):
 
     EMPTY = auto()
     CURRENT = auto()
+    INCOMPLETE = auto()
     OLDER = auto()
     NEWER = auto()
     UNFINISHED = auto()
@@ -128,14 +129,25 @@ class TokenSchema:
             return self._made_by(inspector)
         if revision not in REVISIONS:
             return SchemaState.NEWER
-        if not present:
+        if not present and revision != HEAD:
             return SchemaState.FOREIGN
         if revision == HEAD:
-            return SchemaState.CURRENT
+            return (
+                SchemaState.INCOMPLETE if self.missing_tables(connection) else SchemaState.CURRENT
+            )
         # Where DDL is not transactional, a revision's table can be there before its number is.
         later = (table.name for table in self.tables_after(revision))
         cut_short = any(inspector.has_table(name, schema=self.namespace) for name in later)
         return SchemaState.UNFINISHED if cut_short else SchemaState.OLDER
+
+    def missing_tables(self, connection: Connection) -> list[Table]:
+        """Return the tables of this release that the database does not have."""
+        inspector = inspect(connection)
+        return [
+            table
+            for table in self.tables
+            if not inspector.has_table(table.name, schema=self.namespace)
+        ]
 
     def is_sdk_table(self, connection: Connection, name: str) -> bool:
         """Return whether a table of this name exists and belongs to the SDK's DBStore."""
@@ -170,6 +182,12 @@ class TokenSchema:
                 f"{SchemaMissingError.command}{self.options}"
             )
         self.refuse_unusable(state)
+        if state is SchemaState.INCOMPLETE:
+            missing = ", ".join(repr(table.name) for table in self.missing_tables(connection))
+            raise SchemaMissingError(
+                f"table {missing} is missing, although it was created once: restore it from a "
+                f"backup, or run {SchemaMissingError.command}{self.options} to create it empty"
+            )
         if state is SchemaState.OLDER:
             raise SchemaOlderError(
                 f"table {self.name!r} is from an earlier release: run "

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from zoho_tokenstore.errors import DecryptionError, TokenStoreError
+from zoho_tokenstore.errors import DecryptionError, NotEncryptedError, TokenStoreError
 
 __all__ = ["combine_errors", "log_skipped", "log_swallowed", "raise_unreadable"]
 
@@ -42,4 +42,6 @@ def combine_errors(errors: Sequence[DecryptionError]) -> DecryptionError:
     """Return one error for several tokens that cannot be decrypted."""
     ids = tuple(token_id for error in errors for token_id in error.token_ids)
     shown = ", ".join(map(repr, ids[:NAMED])) + (", …" if len(ids) > NAMED else "")
-    return DecryptionError(f"{len(ids)} stored tokens cannot be read ({shown}): {errors[0]}", ids)
+    readable = all(isinstance(error, NotEncryptedError) for error in errors)
+    kind = NotEncryptedError if readable else DecryptionError
+    return kind(f"{len(ids)} stored tokens cannot be read ({shown}): {errors[0]}", ids)

@@ -1,19 +1,22 @@
 """Many tokens saved at once: read the rows concerned, plan, and write the difference."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Row, Table, bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.dialects import Backend
-from zoho_tokenstore.encryption.codec import RowCodec
+from zoho_tokenstore.encryption.cipher import owner_of
+from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
+from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.statements import merging_update
-from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest, digest
-from zoho_tokenstore.tokens.matching import login_of
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest
+from zoho_tokenstore.tokens.digests import digest as plain_digest
+from zoho_tokenstore.tokens.matching import identity, login_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan
 
@@ -32,20 +35,22 @@ class Batches:
     Args:
         table: A table made by :func:`zoho_tokenstore.schema.models.token_table`.
         backend: The kind of database.
-        codec: Encodes records and decodes rows.
+        keys: The keyring on this table.
         audit: Audit log for writes.
     """
 
-    def __init__(self, table: Table, backend: Backend, codec: RowCodec, audit: AuditLog) -> None:
+    def __init__(self, table: Table, backend: Backend, keys: TableKeys, audit: AuditLog) -> None:
         """Build the statements once."""
-        self._codec = codec
+        self._codec = codec = keys.codec
+        self._keys = keys
         self._audit = audit
         self._key = key = table.c.id_digest
-        self._related = select(*(table.c[name] for name in codec.columns)).where(
+        columns = (*codec.columns, "identity_digest")
+        self._related = select(*(table.c[name] for name in columns)).where(
             or_(*(backend.one_of(table.c[name]) for name in DIGEST_COLUMNS.values()))
         )
         self._insert = insert(table)
-        self._update = merging_update(table)
+        self._update = merging_update(table, sealed=codec.encrypts)
         self._delete = delete(table).where(key == bindparam("row_digest"))
         self._vacate = (
             update(table)
@@ -73,6 +78,9 @@ class Batches:
             IdConflictError: A token's id belongs to another row.
             EncryptionError: One of the rows concerned cannot be read.
         """
+        if not tokens:
+            return []
+        self._keys.check_save(session)
         ids: list[str] = []
         for start in range(0, len(tokens), PAGE_SIZE):
             page = tokens[start : start + PAGE_SIZE]
@@ -98,7 +106,32 @@ class Batches:
                 for value in {getattr(token, field) for token in tokens} - {None}
                 for make in makers
             ]
-        return list(map(self._codec.decode_row, session.execute(self._related, digests)))
+        rows = session.execute(self._related, digests).all()
+        if not self._codec.encrypts:
+            return list(map(self._codec.decode_row, rows))
+        return [*self._trusted_rows(rows, tokens, digest)]
+
+    def _trusted_rows(
+        self, rows: Sequence[Row[Any]], tokens: Sequence[TokenRecord], digest: Digest
+    ) -> Iterator[TokenRecord]:
+        """Yield the rows that can be read, if the others cannot be what the tokens refer to."""
+        for row in rows:
+            names = TokenRecord(row.id, row.user_name, row.client_id)
+            record = None
+            try:
+                record = self._codec.decode_row(row)
+            except DecryptionError:
+                if not all(_is_anothers(names, token) for token in tokens):
+                    raise
+            make = digest if row.key_id else plain_digest
+            if row.identity_digest != make("identity", *identity(record or names)):
+                raise DecryptionError(
+                    f"token {row.id!r} has a digest that is not its own: the row was changed by "
+                    "something else than the store; delete it and log the user in again",
+                    *owner_of(row),
+                )
+            if record is not None:
+                yield record
 
     def _write_plan(
         self, session: Session, plan: BatchPlan, digest: Digest, event: Event | None
@@ -163,9 +196,15 @@ class Batches:
         }
 
 
+def _is_anothers(row: TokenRecord, token: TokenRecord) -> bool:
+    """Return whether a row is of another user, or of another client of the same one."""
+    owners = (row.user_name, row.client_id), (token.user_name, token.client_id)
+    return all(map(all, owners)) and owners[0] != owners[1] and row.id != token.id
+
+
 def _login_at(stored: TokenRecord, row: TokenRecord, now: datetime) -> datetime | None:
     return now if login_of(stored) != login_of(row) else None
 
 
 def _vacated(key: str) -> dict[str, str]:
-    return {"row_digest": digest("id", key), "vacated": digest("vacated", key)}
+    return {"row_digest": plain_digest("id", key), "vacated": plain_digest("vacated", key)}

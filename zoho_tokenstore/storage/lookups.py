@@ -1,5 +1,6 @@
-"""The statements that find rows, built once for each table."""
+"""The statements that find rows, built once for each table, and the row that they mean."""
 
+from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -16,11 +17,14 @@ from sqlalchemy import (
 )
 
 from zoho_tokenstore.encryption.codec import RowCodec
+from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.batches import PAGE_SIZE
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
+from zoho_tokenstore.tokens.matching import Rule, find_one
+from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
-__all__ = ["LookupStatements"]
+__all__ = ["LookupStatements", "find_despite"]
 
 DIGEST_PARAMETERS: Final = ("digest_0", "digest_1")
 """Parameters of the digests that a row may have: a keyed one, and a plain one."""
@@ -43,6 +47,7 @@ class LookupStatements:
         outdated: The lookup by each field among the rows that are too old to be served.
         first_page: The first rows in the order of their keys; each row ends with its key.
         next_page: The rows after the key ``after``.
+        by_keys: The rows with the keys ``keys``, served or not.
         unpack: Turns a row that was found into its columns, ``None`` if it needs no turning.
     """
 
@@ -74,7 +79,40 @@ class LookupStatements:
         }
         key = table.c.id_digest
         self.first_page = rows.add_columns(key).where(*fresh).order_by(key).limit(PAGE_SIZE)
+        self.by_keys = rows.add_columns(key).where(key.in_(bindparam("keys", expanding=True)))
         self.next_page = self.first_page.where(key > bindparam("after"))
+
+
+def find_despite(
+    rule: Rule, token: TokenRecord, rows: Sequence[Sequence[Any]], codec: RowCodec
+) -> TokenRecord | None:
+    """Return the only row that fits, among rows of which at least one cannot be read.
+
+    Raises:
+        AmbiguousTokenError: More than one row fits.
+        DecryptionError: A row that cannot be read fits as far as can be told, or no other does.
+    """
+    readable: list[TokenRecord] = []
+    errors: list[DecryptionError] = []
+    fits = False
+    for row in rows:
+        try:
+            readable.append(codec.decode_row(row))
+        except DecryptionError as error:
+            errors.append(error)
+            # The row was found by its digest, so only what is readable can tell it from others.
+            fits = fits or rule.fits(token, _as_found(rule, token, row))
+    found = find_one(rule, token, readable)
+    if errors and (fits or found is None):
+        raise errors[0]
+    return found
+
+
+def _as_found(rule: Rule, token: TokenRecord, row: Sequence[Any]) -> TokenRecord:
+    names = TokenRecord(*row[: FIELDS.index("client_id") + 1])
+    if rule.field in SECRET_FIELDS:
+        names = names._replace(**{rule.field: getattr(token, rule.field)})
+    return names
 
 
 def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:

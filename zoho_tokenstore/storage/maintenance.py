@@ -1,13 +1,14 @@
 """All stored tokens: iterated, deleted with their leases, and those that need a login."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, delete, select, true
+from sqlalchemy import ColumnElement, Row, Table, delete, select, true
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.codec import RowCodec
-from zoho_tokenstore.errors import DecryptionError
+from zoho_tokenstore.errors import DecryptionError, NotEncryptedError
 from zoho_tokenstore.refresh.inflight import credential_digest
 from zoho_tokenstore.refresh.lease import PERMANENT
 from zoho_tokenstore.schema.models import companion_table
@@ -18,7 +19,14 @@ from zoho_tokenstore.storage.tokens import TokenTable
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["Deletion", "iter_records", "needs_login", "refused_logins"]
+__all__ = [
+    "Deletion",
+    "delete_undecryptable",
+    "iter_records",
+    "needs_login",
+    "refused_logins",
+    "undecryptable_tokens",
+]
 
 
 class Deletion:
@@ -110,14 +118,56 @@ def iter_records(
     """
     after: str | None = None
     while page := database.read(tokens.read_page, after):
-        for row in page:
-            try:
-                record = tokens.codec.decode_row(row[:-1])
-            except DecryptionError as error:
-                on_error(error)
-            else:
-                yield record
+        yield from _decoded(tokens, page, on_error)
         after = page[-1].id_digest
+
+
+def _decoded(
+    tokens: TokenTable, rows: Sequence[Row[Any]], on_error: Callable[[DecryptionError], None]
+) -> Iterator[TokenRecord]:
+    for row in rows:
+        try:
+            record = tokens.codec.decode_row(row[:-1])
+        except DecryptionError as error:
+            on_error(error)
+        else:
+            yield record
+
+
+def undecryptable_tokens(database: Database, tokens: TokenTable) -> list[DecryptionError]:
+    """Return why each token that no key of the keyring opens cannot be decrypted.
+
+    A token that is stored readable is not among them.
+
+    Raises:
+        DatabaseError: The database failed.
+    """
+    errors: list[DecryptionError] = []
+    for _ in iter_records(database, tokens, errors.append):
+        pass
+    return [error for error in errors if not isinstance(error, NotEncryptedError)]
+
+
+def delete_undecryptable(
+    database: Database, tokens: TokenTable, deletion: Deletion, ids: Sequence[str]
+) -> int:
+    """Delete those of these tokens that still cannot be decrypted; return how many.
+
+    Raises:
+        DatabaseError: The database failed; earlier pages stay deleted.
+    """
+
+    def delete_page(session: Session, keys: Sequence[str]) -> int:
+        errors: list[DecryptionError] = []
+        list(_decoded(tokens, tokens.read_rows(session, keys), errors.append))
+        # Not what has been saved anew since, nor what is readable.
+        lost = [error for error in errors if not isinstance(error, NotEncryptedError)]
+        chosen = [key for error in lost for key in error.token_ids]
+        deletion.delete_ids(session, chosen)
+        return len(chosen)
+
+    pages = (ids[start : start + PAGE_SIZE] for start in range(0, len(ids), PAGE_SIZE))
+    return sum(database.write(delete_page, page) for page in pages)
 
 
 def refused_logins(database: Database, tokens: Table, codec: RowCodec) -> dict[str, str]:

@@ -1,27 +1,43 @@
-"""Key rotation: rows that the first key has not encrypted are read and encrypted with it."""
+"""Key rotation: rows that the first key has not sealed are opened and sealed with it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from sqlalchemy import ColumnElement, Row, Select, Table, and_, bindparam, or_, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Table,
+    and_,
+    bindparam,
+    func,
+    null,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.encryption.cipher import key_id_of
-from zoho_tokenstore.encryption.codec import SECRET_DIGESTS, EncryptedCodec
 from zoho_tokenstore.errors import (
+    ConfigurationError,
     DatabaseBusyError,
     DecryptionError,
     IdConflictError,
     TokenStoreError,
 )
-from zoho_tokenstore.schema.models import companion_table
-from zoho_tokenstore.storage.audit import AuditLog
 from zoho_tokenstore.storage.keys import KeyTable
+from zoho_tokenstore.storage.tables import TokenTables
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, row_digests
 from zoho_tokenstore.tokens.record import SECRET_FIELDS
+
+if TYPE_CHECKING:
+    from zoho_tokenstore.encryption.codec import EncryptedCodec
 
 __all__ = ["READABLE", "KeyRotation", "RotationReport", "count_keys"]
 
@@ -34,9 +50,13 @@ ATTEMPTS: Final = 20
 READABLE: Final = ""
 """The key id under which :func:`count_keys` counts readable rows."""
 
-DIGESTS: Final = (*SECRET_DIGESTS.values(), "identity_digest")
-SEEN: Final = (*SECRET_DIGESTS.values(), "updated_at")
+SECRET_DIGESTS: Final = tuple(DIGEST_COLUMNS[name] for name in SECRET_FIELDS[1:])
+DIGESTS: Final = (*SECRET_DIGESTS, "identity_digest")
+SEEN: Final = (*SECRET_DIGESTS, "updated_at")
 """Columns that differ after any change of a token: another token has another digest."""
+
+NEW: Final = ("key_id", "sealed", *DIGESTS)
+"""Columns that a rotation changes, beside the secrets that are readable no longer."""
 
 
 @dataclass(slots=True)
@@ -44,10 +64,10 @@ class RotationReport:
     """The outcome of a rotation, in rows.
 
     Attributes:
-        rotated: Encrypted again; in a dry run, rows that would be.
-        current: Already encrypted with the first key.
+        rotated: Sealed again; in a dry run, rows that would be.
+        current: Already sealed with the first key.
         failed: Why each of the others could not be rotated.
-        forgotten: Ids of keys that no row is encrypted with any more.
+        forgotten: Ids of keys that no row is sealed with any more, and that seal no more rows.
     """
 
     rotated: int = 0
@@ -76,7 +96,7 @@ class StaleRow:
     @property
     def parameters(self) -> dict[str, Any]:
         """The parameters of the row's update."""
-        new = {f"new_{name}": self.values[name] for name in (*SECRET_FIELDS, *DIGESTS)}
+        new = {f"new_{name}": self.values[name] for name in NEW}
         seen = {f"seen_{name}": value for name, value in self.seen.items()}
         return new | seen | {"row_digest": self.row_digest}
 
@@ -85,54 +105,87 @@ class KeyRotation:
     """Rotates the keys of one table while workers use it.
 
     Args:
-        database: The database.
-        table: The token table.
-        codec: Opened with the new key first, followed by the old ones.
-        audit: Audit log for the rotated rows.
+        tables: The tables, with a keyring whose first key seals and whose other keys open rows.
+
+    Raises:
+        ConfigurationError: There is no keyring.
+        EncryptionError: The keyring does not fit the table.
     """
 
-    def __init__(
-        self, database: Database, table: Table, codec: EncryptedCodec, audit: AuditLog
-    ) -> None:
+    def __init__(self, tables: TokenTables) -> None:
         """Build the statements."""
-        self._audit = audit
-        self._database = database
-        self._codec = codec
-        self._keys = KeyTable(companion_table(table, "key"))
-        self._table = table
-        self._again = select(table).where(
+        if tables.keyring is None:
+            raise ConfigurationError(
+                "encryption keys missing: create one with 'zoho-tokenstore keys generate' and set "
+                "ZOHO_TOKENSTORE_KEYS"
+            )
+        self._audit = tables.audit
+        self._database = tables.database
+        self._codec = codec = cast("EncryptedCodec", tables.codec)
+        self._keys = tables.keys
+        self._table = table = tables.table
+        self._listed = KeyTable(table)
+        names = (*codec.columns, "id_digest", *DIGESTS, "updated_at")
+        self._rows = select(*(table.c[name] for name in names))
+        self._again = self._rows.where(
             table.c.id_digest.in_(bindparam("row_digests", expanding=True))
         )
         unchanged = (_same(table.c[name], f"seen_{name}") for name in SEEN)
         self._update = (
             update(table)
             .where(table.c.id_digest == bindparam("row_digest"), *unchanged)
-            .values({name: bindparam(f"new_{name}") for name in (*SECRET_FIELDS, *DIGESTS)})
+            .values(
+                {name: bindparam(f"new_{name}") for name in NEW}
+                | dict.fromkeys(SECRET_FIELDS, null())
+            )
         )
 
     def rotate_all(
         self, *, dry_run: bool = False, on_rows: Callable[[int], None] = lambda _: None
     ) -> RotationReport:
-        """Go through the table once, in the order of its keys; it can be stopped and run again.
+        """Seal every row with the first key; it can be stopped and run again.
 
         Args:
             dry_run: Count only.
             on_rows: Called with the number of rows of each page.
 
         Raises:
+            EncryptionError: The first key may not seal.
             DatabaseError: The database failed; what was rotated before stays so.
         """
+        rotation = self._rotate(true(), on_rows, dry_run=dry_run)
+        if not dry_run:
+            rotation.forgotten = tuple(self._forget_unused_keys(rotation))
+        return rotation
+
+    def seal_readable(
+        self, *, dry_run: bool = False, on_rows: Callable[[int], None] = lambda _: None
+    ) -> RotationReport:
+        """Seal the rows that are readable, as :meth:`rotate_all` does; leave the others alone."""
+        return self._rotate(self._table.c.key_id.is_(None), on_rows, dry_run=dry_run)
+
+    def _rotate(
+        self, condition: ColumnElement[bool], on_rows: Callable[[int], None], *, dry_run: bool
+    ) -> RotationReport:
         rotation = RotationReport()
-        for page in _pages(self._database, self._table):
+        for page in self._pages(condition):
             stale = self._stale_rows(page, rotation)
             if dry_run:
                 rotation.rotated += len(stale)
             else:
                 self._rotate_rows(stale, rotation)
             on_rows(len(page))
-        if not dry_run and not rotation.failed:
-            rotation.forgotten = self._delete_unused_keys()
         return rotation
+
+    def _pages(self, condition: ColumnElement[bool]) -> Iterator[Sequence[Row[Any]]]:
+        """Yield the rows that fit a condition, in the order of their keys."""
+        key = self._table.c.id_digest
+        first = self._rows.where(condition).order_by(key).limit(PAGE_SIZE)
+        following = first.where(key > bindparam("after"))
+        page = self._database.read(_execute, first, {})
+        while page:
+            yield page
+            page = self._database.read(_execute, following, {"after": page[-1].id_digest})
 
     def _stale_rows(self, rows: Sequence[Row[Any]], rotation: RotationReport) -> list[StaleRow]:
         """Return the rows that have to be rotated."""
@@ -151,15 +204,13 @@ class KeyRotation:
 
     def _rotated_row(self, row: Row[Any]) -> StaleRow | None:
         """Return the row as it has to be written, ``None`` if it is current."""
-        stored = row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-        record = self._codec.decode_row([stored[name] for name in self._codec.columns])
-        values = self._codec.encode_record(record, self._codec.digest)
-        current = all(
-            stored[name] is None or self._codec.cipher.is_current(stored[name])
-            for name in SECRET_FIELDS
-        )
-        if current and all(stored[name] == values[name] for name in DIGESTS):
-            return None
+        codec, stored = self._codec, row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
+        record = codec.decode_row(row[: len(codec.columns)])
+        if stored["key_id"] == codec.cipher.first_id:
+            digests = row_digests(record, codec.digest)
+            if all(stored[name] == digests[name] for name in DIGESTS):
+                return None
+        values = codec.encode_record(record, codec.digest)
         return StaleRow({name: stored[name] for name in SEEN}, values)
 
     def _rotate_rows(self, stale: list[StaleRow], rotation: RotationReport) -> None:
@@ -192,8 +243,8 @@ class KeyRotation:
 
     def _write_rows(self, session: Session, stale: list[StaleRow]) -> int:
         """Write the updates; return how many of the rows were unchanged since they were read."""
-        for statement in self._database.backend.lock_rows_only:
-            session.execute(text(statement))
+        self._lock_rows_only(session)
+        self._keys.check_save(session)
         locked = session.execute(self._again.with_for_update(), _keys_of(stale))
         now = {row.id_digest: row._mapping for row in locked}  # noqa: SLF001 - as above
         unchanged = [
@@ -219,38 +270,49 @@ class KeyRotation:
     def _read_again(self, session: Session, stale: list[StaleRow]) -> Sequence[Row[Any]]:
         return session.execute(self._again, _keys_of(stale)).all()
 
-    def _delete_unused_keys(self) -> tuple[str, ...]:
-        """Delete the keys that no row is encrypted with, except the first."""
-        used = {*count_keys(self._database, self._table), self._codec.cipher.first_id}
+    def _lock_rows_only(self, session: Session) -> None:
+        for statement in self._database.backend.lock_rows_only:
+            session.execute(text(statement))
 
-        def delete_keys(session: Session) -> tuple[str, ...]:
-            unused = tuple(key_id for key_id in self._keys.read_keys(session) if key_id not in used)
-            for key_id in unused:
-                self._keys.delete_key(session, key_id)
-            return unused
+    def _forget_unused_keys(self, rotation: RotationReport) -> Iterator[str]:
+        """Take the keys that seal no row out of the key table, except the first; yield their ids.
 
-        return self._database.write(delete_keys)
+        Saves under such a key fail from then on. One that had begun before is waited for, and its
+        row is rotated as well.
+        """
+        for key_id in self._database.read(self._listed.read_keys):
+            if key_id == self._codec.cipher.first_id or self._seals_rows(key_id):
+                continue
+            self._database.write(self._forget_key, key_id)
+            self._database.write(self._wait_for_writers, key_id)
+            late = self._rotate(self._table.c.key_id == key_id, lambda _: None, dry_run=False)
+            rotation.rotated += late.rotated
+            rotation.failed += late.failed
+            yield key_id
+
+    def _seals_rows(self, key_id: str) -> bool:
+        return self._database.read(self._listed.seals_rows, key_id)
+
+    def _forget_key(self, session: Session, key_id: str) -> None:
+        self._lock_rows_only(session)
+        self._listed.delete_key(session, key_id)
+
+    def _wait_for_writers(self, session: Session, key_id: str) -> None:
+        """Wait until every statement that saw the key listed has ended."""
+        lock = self._database.backend.lock_table
+        if lock is not None:
+            preparer = session.connection().dialect.identifier_preparer
+            session.execute(text(lock.format(preparer.format_table(self._table))))
+        self._listed.seals_rows(session, key_id)
 
 
 def count_keys(database: Database, table: Table) -> Counter[str]:
-    """Count the rows that each key has encrypted, and those that are readable."""
-    rows: Counter[str] = Counter()
-    for page in _pages(database, table):
-        for row in page:
-            secrets = (getattr(row, name) for name in SECRET_FIELDS)
-            rows.update({key_id_of(value) or READABLE for value in secrets if value is not None})
-    return rows
-
-
-def _pages(database: Database, table: Table) -> Iterator[Sequence[Row[Any]]]:
-    """Yield all rows, in the order of their keys."""
-    key = table.c.id_digest
-    first = select(table).order_by(key).limit(PAGE_SIZE)
-    following = first.where(key > bindparam("after"))
-    page = database.read(_execute, first, {})
-    while page:
-        yield page
-        page = database.read(_execute, following, {"after": page[-1].id_digest})
+    """Count the rows that each key has sealed, and those that are readable."""
+    query: Select[Any] = select(table.c.key_id, func.count().label("number")).group_by(
+        table.c.key_id
+    )
+    counted = database.read(_execute, query, {})
+    return Counter({row.key_id or READABLE: row.number for row in counted})
 
 
 def _keys_of(stale: list[StaleRow]) -> dict[str, list[str]]:

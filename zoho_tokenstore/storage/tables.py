@@ -1,5 +1,6 @@
 """The tables of one store and everything that works on them, put together once."""
 
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -8,11 +9,12 @@ from sqlalchemy import Table
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.encryption.keyring import Keyring
+from zoho_tokenstore.errors import ReadableSecretsWarning
 from zoho_tokenstore.policy import TokenPolicy
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.storage.audit import AuditLog
-from zoho_tokenstore.storage.keys import open_codec
+from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.leases import LeaseTable
 from zoho_tokenstore.storage.maintenance import Deletion
 from zoho_tokenstore.storage.retention import Retention
@@ -31,7 +33,7 @@ class TokenTables:
         keyring: The keys that secrets are encrypted with, ``None`` for readable secrets.
         policy: How long tokens may be served.
         audits: Whether writes are audited.
-        read_only: Whether tokens are only read, so that a new key is not added to the table.
+        accept_readable: Whether tokens are served that are not encrypted, although there are keys.
     """
 
     database: Database
@@ -39,7 +41,7 @@ class TokenTables:
     keyring: Keyring | None = None
     policy: TokenPolicy | None = None
     audits: bool = True
-    read_only: bool = False
+    accept_readable: bool = False
 
     @property
     def table(self) -> Table:
@@ -67,21 +69,46 @@ class TokenTables:
         return Deletion(self.table, self.leases, self.audit)
 
     @cached_property
+    def keys(self) -> TableKeys:
+        """The keyring on this table."""
+        return TableKeys(self.table, self.keyring, accept_readable=self.accept_readable)
+
+    @cached_property
     def codec(self) -> RowCodec:
         """Encodes and decodes rows.
 
         Raises:
-            MissingKeyError: The keyring lacks a key of the table.
+            EncryptionError: The keyring does not fit the table.
             DatabaseError: The database failed.
         """
-        return open_codec(self.database, self.table, self.keyring, to_write=not self.read_only)
+        self.database.read(self.keys.check_open)
+        return self.keys.codec
+
+    def warn_about_readable_secrets(self) -> None:
+        """Issue a warning if secrets are stored readable, or may be."""
+        if self.keyring is None:
+            warnings.warn(
+                "tokens and client secrets are stored unencrypted: create a key with "
+                "'zoho-tokenstore keys generate' and pass keyring=Keyring.from_text(…), or set "
+                "ZOHO_TOKENSTORE_KEYS",
+                ReadableSecretsWarning,
+                stacklevel=2,
+            )
+        elif self.accept_readable:
+            warnings.warn(
+                "unencrypted tokens are served although there are keys: run 'zoho-tokenstore keys "
+                "encrypt', then remove accept_readable=True or ZOHO_TOKENSTORE_ACCEPT_READABLE",
+                ReadableSecretsWarning,
+                stacklevel=2,
+            )
 
     @cached_property
     def tokens(self) -> TokenTable:
         """The tokens.
 
         Raises:
-            MissingKeyError: The keyring lacks a key of the table.
+            EncryptionError: The keyring does not fit the table.
             DatabaseError: The database failed.
         """
-        return TokenTable(self.table, self.database.backend, self.codec, self.audit, self.retention)
+        _ = self.codec  # opens the keys
+        return TokenTable(self.table, self.database.backend, self.keys, self.audit, self.retention)

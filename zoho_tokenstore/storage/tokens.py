@@ -8,17 +8,18 @@ from sqlalchemy import Row, Table, bindparam, select
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.dialects import Backend
-from zoho_tokenstore.encryption.codec import RowCodec
-from zoho_tokenstore.schema.models import companion_table
+from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.batches import AddToken, Batches
-from zoho_tokenstore.storage.lookups import LookupStatements
+from zoho_tokenstore.storage.keys import TableKeys, may_save
+from zoho_tokenstore.storage.lookups import LookupStatements, find_despite
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.statements import (
-    REFRESHED,
+    refreshed_columns,
     refreshing_update,
     upsert_statement,
 )
+from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
@@ -32,12 +33,12 @@ class TokenTable:
     Args:
         table: A table made by :func:`zoho_tokenstore.schema.models.token_table`.
         backend: The kind of database.
-        codec: Encodes records and decodes rows.
+        keys: The keyring on this table.
         audit: Audit log for writes.
         retention: Which rows may be served; all of them without it.
 
     Attributes:
-        codec: As given.
+        codec: Encodes records and decodes rows.
         refreshes_in_one_statement: Whether :meth:`refresh_row` is one statement, the audit's entry
             included.
     """
@@ -46,49 +47,61 @@ class TokenTable:
         self,
         table: Table,
         backend: Backend,
-        codec: RowCodec,
+        keys: TableKeys,
         audit: AuditLog,
         retention: Retention | None,
     ) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
-        keys = companion_table(table, "key")
-        self.codec = codec
+        self.codec = codec = keys.codec
+        self._keys = keys
         self._audit = audit
         self._retention = retention
         self._lookups = LookupStatements(
             table, codec, packs_rows=backend.packs_rows, retention=retention
         )
-        change = refreshing_update(table, keys)
+        allowed = may_save(table, codec)
+        change = refreshing_update(table, allowed, sealed=codec.encrypts)
+        self._refreshed = refreshed_columns(sealed=codec.encrypts)
         self._audits_in_cte = audit.enabled and backend.writes_in_cte
         self._refresh = audit.with_entry(change) if self._audits_in_cte else change
         self.refreshes_in_one_statement = self._audits_in_cte or not audit.enabled
-        self._upsert = upsert_statement(table, keys, backend)
+        # A sealed row that is updated keeps its id, which its seal has to be bound to.
+        self._upsert = None if codec.encrypts else upsert_statement(table, allowed, backend)
         self._upsert_returning = (
             None if self._upsert is None else self._upsert.returning(table.c.id, table.c.created_at)
         )
         self._id_by_identity = select(table.c.id, table.c.created_at).where(
             table.c.identity_digest == bindparam("identity_digest")
         )
-        self._batches = Batches(table, backend, codec, audit)
+        self._batches = Batches(table, backend, keys, audit)
 
     def find_row(self, session: Session, token: TokenRecord) -> TokenRecord | None:
         """Return the row that the token refers to, by the first rule that applies.
 
         Raises:
             AmbiguousTokenError: More than one row fits.
+            EncryptionError: A row that fits cannot be read.
         """
         rule = rule_of(token)
         if rule is None:
             return None
+        if not self.codec.is_settled:
+            self._keys.check_open(session)
         parameters = self._retention.parameters() if self._retention is not None else {}
         # No variable holds a secret: a tool that shows a traceback's local variables would show it.
-        for name, digest in self._lookups.digests[rule.field]:
-            parameters[name] = digest(rule.field, getattr(token, rule.field))
+        for name, make in self._lookups.digests[rule.field]:
+            parameters[name] = make(rule.field, getattr(token, rule.field))
         # Without the session's own execute(): looking for entities is a tenth of a lookup.
         by_field = self._lookups.by_field[rule.field]
         found = session.connection().execute(by_field, parameters).all()
-        rows = found if self._lookups.unpack is None else map(self._lookups.unpack, found)
-        return find_one(rule, token, map(self.codec.decode_row, rows))
+        if self._lookups.unpack is not None:
+            found = list(map(self._lookups.unpack, found))
+        try:
+            return find_one(rule, token, map(self.codec.decode_row, found))
+        except DecryptionError:
+            if len(found) == 1:
+                raise
+            return find_despite(rule, token, found, self.codec)
 
     def find_outdated_ids(self, session: Session, token: TokenRecord) -> list[str]:
         """Return the ids of the rows that would be found if they were not too old."""
@@ -96,8 +109,8 @@ class TokenTable:
         if rule is None or self._retention is None:
             return []
         parameters = self._retention.parameters()
-        for name, digest in self._lookups.digests[rule.field]:
-            parameters[name] = digest(rule.field, getattr(token, rule.field))
+        for name, make in self._lookups.digests[rule.field]:
+            parameters[name] = make(rule.field, getattr(token, rule.field))
         found = session.execute(self._lookups.outdated[rule.field], parameters)
         rows = map(self.codec.decode_row, found)
         return [row.id for row in rows if row.id is not None and rule.fits(token, row)]
@@ -115,6 +128,11 @@ class TokenTable:
         if after is None:
             return session.execute(self._lookups.first_page, limits).all()
         return session.execute(self._lookups.next_page, {"after": after} | limits).all()
+
+    def read_rows(self, session: Session, keys: Sequence[str]) -> Sequence[Row[Any]]:
+        """Return the rows with these ids as :meth:`read_page` does; a page of them at most."""
+        digests = [digest("id", key) for key in keys]
+        return session.execute(self._lookups.by_keys, {"keys": digests}).all()
 
     def save_rows(
         self,
@@ -148,17 +166,20 @@ class TokenTable:
         """Update the row of a token that was read from here and has been refreshed since.
 
         Its user, client, grant and refresh token are unchanged, so the owner is certain and no
-        other row can be concerned. Encrypted values are never changed unread.
+        other row can be concerned. A sealed row is replaced only by all that it has.
 
         Returns:
             The row's id, or ``None`` when nothing was changed because it is another case.
         """
-        if self.codec.encrypts or not (token.id and token.user_name):
+        codec = self.codec
+        if not (token.id and token.user_name):
             return None
-        values = self.codec.encode_record(token, self.codec.digest)
+        if codec.encrypts and not (codec.may_seal and token.client_secret):
+            return None
+        values = codec.encode_record(token, codec.digest)
         values["updated_at"] = datetime.now(UTC)
-        names = (*REFRESHED, "id_digest", "identity_digest", "grant_digest", "refresh_digest")
-        parameters = {f"new_{name}": values[name] for name in names}
+        parameters = {f"new_{name}": values[name] for name in self._refreshed}
+        parameters |= codec.save_parameters
         if self._audits_in_cte:
             parameters |= self._audit.entry_parameters("refreshed", values)
         updated = session.connection().execute(self._refresh, parameters)
@@ -174,7 +195,7 @@ class TokenTable:
         Returns:
             The row's id, or ``None`` when nothing was changed because the rules have to decide.
         """
-        if self.codec.encrypts or self._upsert is None or self._upsert_returning is None:
+        if self._upsert is None or self._upsert_returning is None:
             return None
         connection = session.connection()
         now = datetime.now(UTC)

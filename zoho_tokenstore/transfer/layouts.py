@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
-from zoho_tokenstore.encryption.cipher import MARK
 from zoho_tokenstore.errors import InvalidTokenError
 from zoho_tokenstore.tokens.matching import check_storable
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
@@ -91,11 +90,6 @@ class Layout:
         if expiry == NO_EXPIRY:
             found[-1] = None
         token = TokenRecord.checked(found)
-        for name, secret in zip(SECRET_FIELDS, secrets_of(token), strict=True):
-            if secret is not None and secret.startswith(MARK):
-                raise InvalidTokenError(
-                    f"{name} starts with {MARK!r} as encrypted values do: import the original token"
-                )
         check_storable(token)
         if token.refresh_token and token.access_token and token.expiry is None:
             return token._replace(expiry=EXPIRED)

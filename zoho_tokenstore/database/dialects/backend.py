@@ -58,6 +58,8 @@ class Backend:
         begin_write: Statements that begin a transaction whose effect is as if it ran alone.
         lock_rows_only: Statements at the beginning of a transaction that locks each row before it
             changes it: conflicts with other transactions are then limited to these rows.
+        lock_table: Waits until no other transaction is writing the table ``{}``, where reading
+            in a transaction does not.
         begin_migration: Statements that begin a migration.
         lock: Makes one migration wait for another; takes ``:name``.
         unlock: Releases such a lock, where the end of the transaction does not.
@@ -82,6 +84,7 @@ class Backend:
     isolate: ClassVar[tuple[str, ...]] = ()
     begin_write: ClassVar[tuple[str, ...]] = ("START TRANSACTION ISOLATION LEVEL SERIALIZABLE",)
     lock_rows_only: ClassVar[tuple[str, ...]] = ()
+    lock_table: ClassVar[str | None] = None
     begin_migration: ClassVar[tuple[str, ...]] = ()
     lock: ClassVar[str | None] = None
     unlock: ClassVar[str | None] = None

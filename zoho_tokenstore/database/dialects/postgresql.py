@@ -58,6 +58,7 @@ class PostgreSQL(Backend):
     begin_write: ClassVar[tuple[str, ...]] = ("BEGIN ISOLATION LEVEL SERIALIZABLE",)
     # A serializable transaction that reads many rows of a small table conflicts with every writer.
     lock_rows_only: ClassVar[tuple[str, ...]] = ("SET TRANSACTION ISOLATION LEVEL READ COMMITTED",)
+    lock_table: ClassVar[str | None] = "LOCK TABLE {} IN SHARE MODE"
     # Not serializable: a worker that waited for the lock has to see what was committed before.
     begin_migration: ClassVar[tuple[str, ...]] = ("BEGIN ISOLATION LEVEL READ COMMITTED",)
     lock: ClassVar[str | None] = "SELECT pg_advisory_xact_lock(hashtext(:name))"
