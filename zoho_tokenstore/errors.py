@@ -42,6 +42,8 @@ The exception hierarchy, each class with the builtin it also is::
 
 Messages hold no tokens, client secrets or passwords, so they can be logged. The methods that an SDK
 calls wrap these errors in the SDK's own ``SDKException``, with the original error as its ``cause``.
+
+Tracebacks can be logged too, with local variables; see :mod:`zoho_tokenstore.tracebacks`.
 """
 
 from typing import ClassVar

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from sqlalchemy import make_url
@@ -33,7 +33,7 @@ class Settings:
         accept_readable: Whether unencrypted tokens are served although there are keys.
     """
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     token_schema: TokenSchema
     keyring: Keyring | None = None
     audit: bool = True

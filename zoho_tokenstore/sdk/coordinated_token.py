@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol, TypeAlias
 
 from zoho_tokenstore.refresh.lease import PERMANENT, THROTTLED, Failure
 from zoho_tokenstore.sdk.binding import SDKBinding, SDKClass, SDKToken
+from zoho_tokenstore.tracebacks import without_frames
 
 __all__ = ["ATTRIBUTE", "RefreshObserver", "coordinated_type", "observer_of"]
 
@@ -101,6 +102,7 @@ def _ask_zoho(
     except Exception as error:
         if observer.fail_request(token, _failure_of(sdk, error, response)):
             return token
+        without_frames(error)
         if isinstance(error, sdk.error_type):
             raise
         raise sdk.refresh_exception(error) from error

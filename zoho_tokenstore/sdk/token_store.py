@@ -21,6 +21,7 @@ from zoho_tokenstore.sdk.record_store import RecordStore
 from zoho_tokenstore.tokens.matching import check_storable
 from zoho_tokenstore.tokens.record import check_id
 from zoho_tokenstore.tokens.save_plan import BATCH_SIZE
+from zoho_tokenstore.tracebacks import hides_frames, without_frames
 
 __all__ = ["SDKTokenStore"]
 
@@ -35,8 +36,9 @@ def _raises_sdk_exception(method: F) -> F:
         try:
             return method(self, *args, **kwargs)
         except TokenStoreError as error:
+            args, kwargs = (), {}  # what a traceback would show
             log_swallowed(method.__name__, error)
-            raise self._sdk.sdk_exception(method.__name__, error) from error
+            raise self._sdk.sdk_exception(method.__name__, error) from without_frames(error)
 
     return cast("F", call)
 
@@ -242,6 +244,7 @@ class SDKTokenStore(RecordStore):
         """
         self._delete_all_records()
 
+    @hides_frames
     def save_tokens(self, tokens: Iterable[SDKToken]) -> None:
         """Store many tokens as :meth:`save_token` does, a transaction for every 4,000 of them.
 
@@ -270,8 +273,13 @@ class SDKTokenStore(RecordStore):
         """
         if on_error not in ("raise", "skip"):
             raise ConfigurationError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
-        skipping = log_skipped if on_error == "skip" else raise_unreadable
-        return map(self._sdk.build_token, self._iter_records(skipping))
+        return self._iterate(log_skipped if on_error == "skip" else raise_unreadable)
+
+    def _iterate(self, on_error: Callable[[DecryptionError], None]) -> Iterator[SDKToken]:
+        try:
+            yield from map(self._sdk.build_token, self._iter_records(on_error))
+        except TokenStoreError as error:
+            raise without_frames(error)  # noqa: B904 - it is the same error
 
     def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
         records = [self._sdk.read_token(token) for token in tokens]
