@@ -37,6 +37,7 @@ def hides_frames(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except TokenStoreError as error:
             args, kwargs = (), {}  # type: ignore[assignment] # what a traceback would show
-            raise without_frames(error)  # noqa: B904 - it is the same error
+            without_frames(error)
+            raise
 
     return call

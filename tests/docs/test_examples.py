@@ -55,6 +55,8 @@ def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZOHO_TOKENSTORE_URL", "sqlite:///tokens.db")
     play_secrets_managers(monkeypatch)
+    if page.stem == "encryption":
+        monkeypatch.setenv("ZOHO_TOKENSTORE_KEYS", Keyring.generate_key())
     subprocess.run([sys.executable, "-m", "zoho_tokenstore", "upgrade"], check=True)
     names: dict[str, object] = {}
     opened = {}

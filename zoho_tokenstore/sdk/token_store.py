@@ -279,7 +279,8 @@ class SDKTokenStore(RecordStore):
         try:
             yield from map(self._sdk.build_token, self._iter_records(on_error))
         except TokenStoreError as error:
-            raise without_frames(error)  # noqa: B904 - it is the same error
+            without_frames(error)
+            raise
 
     def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
         records = [self._sdk.read_token(token) for token in tokens]
