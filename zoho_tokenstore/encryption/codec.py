@@ -152,11 +152,14 @@ class EncryptedCodec:
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row with its secrets sealed, and its digests."""
-        secrets = SEPARATOR.join(value or "" for value in secret_values(row))
         values = row._asdict() | dict.fromkeys(SECRET_FIELDS)
-        values["key_id"] = self.cipher.first_id
-        values["sealed"] = self.cipher.seal(secrets, bound_values(row))
-        return values | row_digests(row, digest)
+        return values | self.seal_record(row) | row_digests(row, digest)
+
+    def seal_record(self, row: TokenRecord) -> dict[str, str]:
+        """Return the columns of the seal."""
+        secrets = SEPARATOR.join(value or "" for value in secret_values(row))
+        sealed = self.cipher.seal(secrets, bound_values(row))
+        return {"key_id": self.cipher.first_id, "sealed": sealed}
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row with its secrets."""

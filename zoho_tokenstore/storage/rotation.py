@@ -10,17 +10,12 @@ from sqlalchemy import (
     Row,
     Select,
     Table,
-    and_,
     bindparam,
     func,
-    null,
-    or_,
     select,
     text,
     true,
-    update,
 )
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
@@ -32,31 +27,22 @@ from zoho_tokenstore.errors import (
     TokenStoreError,
 )
 from zoho_tokenstore.storage.keys import KeyTable
+from zoho_tokenstore.storage.stale_rows import StaleRow, StaleRows
 from zoho_tokenstore.storage.tables import TokenTables
-from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, row_digests
-from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 if TYPE_CHECKING:
     from zoho_tokenstore.encryption.codec import EncryptedCodec
 
 __all__ = ["READABLE", "KeyRotation", "RotationReport", "count_keys"]
 
-PAGE_SIZE: Final = 400
-"""Rows per transaction: a few milliseconds for other writers to wait."""
+PAGE_SIZE: Final = 1_000
+"""Rows per transaction: some ten milliseconds for other writers to wait."""
 
 ATTEMPTS: Final = 20
 """Times that a row is read again when other workers keep changing it."""
 
 READABLE: Final = ""
 """The key id under which :func:`count_keys` counts readable rows."""
-
-SECRET_DIGESTS: Final = tuple(DIGEST_COLUMNS[name] for name in SECRET_FIELDS[1:])
-DIGESTS: Final = (*SECRET_DIGESTS, "identity_digest")
-SEEN: Final = (*SECRET_DIGESTS, "updated_at")
-"""Columns that differ after any change of a token: another token has another digest."""
-
-NEW: Final = ("key_id", "sealed", *DIGESTS)
-"""Columns that a rotation changes, beside the secrets that are readable no longer."""
 
 
 @dataclass(slots=True)
@@ -74,31 +60,6 @@ class RotationReport:
     current: int = 0
     failed: list[TokenStoreError] = field(default_factory=list)
     forgotten: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class StaleRow:
-    """A row that the first key has not encrypted yet.
-
-    Attributes:
-        seen: The columns that show whether the row has been changed since, as they were found.
-        values: The columns of the row after the rotation.
-    """
-
-    seen: dict[str, Any]
-    values: dict[str, Any]
-
-    @property
-    def row_digest(self) -> str:
-        """The row's key."""
-        return str(self.values["id_digest"])
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The parameters of the row's update."""
-        new = {f"new_{name}": self.values[name] for name in NEW}
-        seen = {f"seen_{name}": value for name, value in self.seen.items()}
-        return new | seen | {"row_digest": self.row_digest}
 
 
 class KeyRotation:
@@ -125,20 +86,7 @@ class KeyRotation:
         self._keys = tables.keys
         self._table = table = tables.table
         self._listed = KeyTable(table)
-        names = (*codec.columns, "id_digest", *DIGESTS, "updated_at")
-        self._rows = select(*(table.c[name] for name in names))
-        self._again = self._rows.where(
-            table.c.id_digest.in_(bindparam("row_digests", expanding=True))
-        )
-        unchanged = (_same(table.c[name], f"seen_{name}") for name in SEEN)
-        self._update = (
-            update(table)
-            .where(table.c.id_digest == bindparam("row_digest"), *unchanged)
-            .values(
-                {name: bindparam(f"new_{name}") for name in NEW}
-                | dict.fromkeys(SECRET_FIELDS, null())
-            )
-        )
+        self._stale = StaleRows(table, codec)
 
     def rotate_all(
         self, *, dry_run: bool = False, on_rows: Callable[[int], None] = lambda _: None
@@ -180,7 +128,7 @@ class KeyRotation:
     def _pages(self, condition: ColumnElement[bool]) -> Iterator[Sequence[Row[Any]]]:
         """Yield the rows that fit a condition, in the order of their keys."""
         key = self._table.c.id_digest
-        first = self._rows.where(condition).order_by(key).limit(PAGE_SIZE)
+        first = self._stale.rows.where(condition).order_by(key).limit(PAGE_SIZE)
         following = first.where(key > bindparam("after"))
         page = self._database.read(_execute, first, {})
         while page:
@@ -192,7 +140,7 @@ class KeyRotation:
         stale = []
         for row in rows:
             try:
-                found = self._rotated_row(row)
+                found = self._stale.sealed_anew(row)
             except DecryptionError as error:
                 rotation.failed.append(error)
                 continue
@@ -201,17 +149,6 @@ class KeyRotation:
             else:
                 stale.append(found)
         return stale
-
-    def _rotated_row(self, row: Row[Any]) -> StaleRow | None:
-        """Return the row as it has to be written, ``None`` if it is current."""
-        codec, stored = self._codec, row._mapping  # noqa: SLF001 - SQLAlchemy's public name for it
-        record = codec.decode_row(row[: len(codec.columns)])
-        if stored["key_id"] == codec.cipher.first_id:
-            digests = row_digests(record, codec.digest)
-            if all(stored[name] == digests[name] for name in DIGESTS):
-                return None
-        values = codec.encode_record(record, codec.digest)
-        return StaleRow({name: stored[name] for name in SEEN}, values)
 
     def _rotate_rows(self, stale: list[StaleRow], rotation: RotationReport) -> None:
         """Write the updates; rows changed concurrently are read and encrypted again."""
@@ -230,13 +167,13 @@ class KeyRotation:
                 rotation.rotated += written
                 return
             changed = RotationReport()
-            again = self._database.read(self._read_again, stale)
+            again = self._database.read(self._stale.read_again, stale)
             stale = self._stale_rows(again, changed)
             rotation.rotated += changed.current
             rotation.failed += changed.failed
         rotation.failed += [
             DatabaseBusyError(
-                f"token {one.values['id']!r} kept changing during rotation; run the command again"
+                f"token {one.id!r} kept changing during rotation; run the command again"
             )
             for one in stale
         ]
@@ -245,30 +182,11 @@ class KeyRotation:
         """Write the updates; return how many of the rows were unchanged since they were read."""
         self._lock_rows_only(session)
         self._keys.check_save(session)
-        locked = session.execute(self._again.with_for_update(), _keys_of(stale))
-        now = {row.id_digest: row._mapping for row in locked}  # noqa: SLF001 - as above
-        unchanged = [
-            one
-            for one in stale
-            if one.row_digest in now
-            and all(now[one.row_digest][name] == value for name, value in one.seen.items())
-        ]
-        if not unchanged:
-            return 0
-        try:
-            session.connection().execute(self._update, [one.parameters for one in unchanged])
-        except IntegrityError as error:
-            token_id = stale[0].values["id"]
-            raise IdConflictError(
-                f"token {token_id!r} has the same login as another token: delete one of them",
-                token_id,
-            ) from error
-        rotated = self._table.c.id_digest.in_([one.row_digest for one in unchanged])
-        self._audit.append_for_rows(session, "key-rotated", rotated)
-        return len(unchanged)
-
-    def _read_again(self, session: Session, stale: list[StaleRow]) -> Sequence[Row[Any]]:
-        return session.execute(self._again, _keys_of(stale)).all()
+        written = self._stale.write_rows(session, stale)
+        if written:
+            rows = self._table.c.id_digest.in_(written)
+            self._audit.append_for_rows(session, "key-rotated", rows)
+        return len(written)
 
     def _lock_rows_only(self, session: Session) -> None:
         for statement in self._database.backend.lock_rows_only:
@@ -315,16 +233,7 @@ def count_keys(database: Database, table: Table) -> Counter[str]:
     return Counter({row.key_id or READABLE: row.number for row in counted})
 
 
-def _keys_of(stale: list[StaleRow]) -> dict[str, list[str]]:
-    return {"row_digests": [one.row_digest for one in stale]}
-
-
 def _execute(
     session: Session, query: Select[Any], parameters: dict[str, Any]
 ) -> Sequence[Row[Any]]:
     return session.execute(query, parameters).all()
-
-
-def _same(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    value = bindparam(name, type_=column.type)
-    return or_(column == value, and_(column.is_(None), value.is_(None)))

@@ -25,6 +25,7 @@ from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 __all__ = [
+    "SEAL",
     "merging_update",
     "refreshed_columns",
     "refreshing_update",
