@@ -239,7 +239,7 @@ class MariaDB(MySQLFamily):
             *("--auth-root-authentication-method=normal", *self._user_option),
         )
         options = self._options(folder, port)
-        return [server, "--no-defaults", "--innodb-log-file-size=16M", *options]
+        return [server, "--no-defaults", "--innodb-log-file-size=96M", *options]
 
 
 class MySQL(MySQLFamily):
@@ -264,7 +264,7 @@ class MySQL(MySQLFamily):
             *(f"--lc-messages-dir={share}", f"--character-sets-dir={share / 'charsets'}"),
             *(f"--plugin-dir={root / 'lib' / 'mysql' / 'plugin'}", f"--tmpdir={folder / 'tmp'}"),
             *("--mysqlx=OFF", "--secure-file-priv=NULL", "--skip-log-bin"),
-            *("--innodb-redo-log-capacity=16M", *self._options(folder, port)),
+            *("--innodb-redo-log-capacity=128M", *self._options(folder, port)),
         ]
         self._run(*server, "--initialize-insecure")
         return server

@@ -37,7 +37,6 @@ def hides_frames(function: Callable[P, T]) -> Callable[P, T]:
             return function(*args, **kwargs)
         except TokenStoreError as error:
             args, kwargs = (), {}  # type: ignore[assignment] # what a traceback would show
-            without_frames(error)
-            raise
+            raise without_frames(error) from error.__cause__
 
     return call

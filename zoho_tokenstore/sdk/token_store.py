@@ -279,8 +279,7 @@ class SDKTokenStore(RecordStore):
         try:
             yield from map(self._sdk.build_token, self._iter_records(on_error))
         except TokenStoreError as error:
-            without_frames(error)
-            raise
+            raise without_frames(error) from error.__cause__
 
     def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
         records = [self._sdk.read_token(token) for token in tokens]
