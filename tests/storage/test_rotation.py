@@ -16,6 +16,7 @@ from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.schema.models import OAuthTokenRow
 from zoho_tokenstore.schema.state import TokenSchema
+from zoho_tokenstore.storage.keys import KeyTable
 from zoho_tokenstore.storage.rotation import READABLE, KeyRotation, count_keys
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.digests import digest
@@ -284,3 +285,24 @@ def test_the_commands_fail_when_something_cannot_be_read(command, sqlite_url):
     assert OLD_ID in messages
     assert command("", "keys", "rotate")[0] == 2
     assert command("nonsense", "keys", "rotate")[0] == 2
+
+
+def test_the_first_key_of_a_table_is_listed_in_a_serializable_transaction(url, monkeypatch):
+    """Otherwise two workers with different first keys could each make an index key."""
+    if not url.startswith("postgresql"):
+        pytest.skip("the isolation of a rotation differs on PostgreSQL only")
+    with opened(url, "") as store:
+        store.save_token(login("alice"))
+    levels = []
+    add_key = KeyTable.add_key
+
+    def watched(table, session, *arguments):
+        levels.append(session.scalar(text("SHOW transaction_isolation")))
+        add_key(table, session, *arguments)
+
+    monkeypatch.setattr(KeyTable, "add_key", watched)
+    database = Database(url)
+    rotator(database, OLD, accept_readable=True).seal_readable()
+    rotator(database, BOTH).rotate_all()
+    database.close()
+    assert levels == ["serializable", "serializable"]
