@@ -38,7 +38,7 @@ __all__ = ["READABLE", "KeyRotation", "RotationReport", "count_keys"]
 PAGE_SIZE: Final = 1_000
 """Rows per transaction: some hundredths of a second for other writers to wait."""
 
-ATTEMPTS: Final = 20
+ATTEMPTS: Final = 100
 """Times that a row is read again when other workers keep changing it."""
 
 READABLE: Final = ""
