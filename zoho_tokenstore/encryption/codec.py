@@ -5,7 +5,6 @@ from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from zoho_tokenstore.encryption.cipher import BlindIndex, RowCipher, owner_of
-from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import DecryptionError, NotEncryptedError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest, digest, row_digests
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
@@ -134,11 +133,6 @@ class EncryptedCodec:
     def save_parameters(self) -> dict[str, str]:
         """The key that seals, and what identifies the index key."""
         return {"sealing_key": self.cipher.first_id, "index_digest": self.index.own_digest}
-
-    @classmethod
-    def for_reading(cls, keyring: Keyring, table: str) -> "EncryptedCodec":
-        """Return a codec that decodes rows, whatever the table's index key is."""
-        return cls(RowCipher(keyring, table), BlindIndex(b""), accept_readable=True)
 
     def digest(self, purpose: str, *values: str) -> str:
         """Return a keyed digest of secrets, a plain one of names."""

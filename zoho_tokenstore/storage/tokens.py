@@ -21,7 +21,7 @@ from zoho_tokenstore.storage.statements import (
 )
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.matching import find_one, rule_of
-from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.record import SECRET_FIELDS, TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
 
 __all__ = ["TokenTable"]
@@ -85,7 +85,8 @@ class TokenTable:
         rule = rule_of(token)
         if rule is None:
             return None
-        if not self.codec.is_settled:
+        # Names are found without the index key.
+        if not self.codec.is_settled and rule.field in SECRET_FIELDS:
             self._keys.check_open(session)
         parameters = self._retention.parameters() if self._retention is not None else {}
         # No variable holds a secret: a tool that shows a traceback's local variables would show it.
