@@ -34,21 +34,6 @@ SECRETS = ("client_secret", "refresh_token", "access_token", "grant_token")
 
 
 @pytest.fixture
-def opened(url):
-    """Open the store with keys, or without."""
-    stores = []
-
-    def opened(*keys, **options):
-        keyring = Keyring.from_text(",".join(keys)) if keys else None
-        stores.append(SQLAlchemyTokenStore(url, keyring=keyring, **options))
-        return stores[-1]
-
-    yield opened
-    for store in stores:
-        store.close()
-
-
-@pytest.fixture
 def database(url):
     """Run SQL without the store; a query returns its rows."""
     engine = create_engine(url)

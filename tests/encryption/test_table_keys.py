@@ -9,7 +9,7 @@ from sqlalchemy import create_engine, select, text
 
 from sdks import SETTERS, SDKException
 from support import known, login, make_token, record, sdk_error, stored, wait_until
-from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore import Keyring
 from zoho_tokenstore.errors import (
     AmbiguousTokenError,
     DecryptionError,
@@ -25,20 +25,6 @@ TABLE = OAuthTokenRow.__table__
 KEYS = companion_table(TABLE, "key")
 OLD, NEW = "old:" + "A" * 43, "new:" + "B" * 42 + "A"
 BOTH = f"{NEW},{OLD}"
-
-
-@pytest.fixture
-def opened(url):
-    stores = []
-
-    def opened(keys="", **options):
-        keyring = Keyring.from_text(keys) if keys else None
-        stores.append(SQLAlchemyTokenStore(url, keyring=keyring, **options))
-        return stores[-1]
-
-    yield opened
-    for store in stores:
-        store.close()
 
 
 @pytest.fixture
