@@ -70,8 +70,8 @@ def status(settings: Settings, *, as_json: Json = False) -> None:
 def encrypt(settings: Settings, *, dry_run: DryRun = False, as_json: Json = False) -> None:
     """Encrypt all unencrypted tokens with the first key; an interrupted run can be repeated.
 
-    Run it when a table that was unencrypted gets keys. Later, an unencrypted token can be one that
-    somebody has planted: delete it.
+    Run it when a table that was unencrypted gets keys. Later, an unencrypted token was not
+    written by the store: delete it.
     """
     # Set here, because the unencrypted tokens are what is asked for.
     with _rotation_of(settings, dry_run=dry_run, accept_readable=True) as (rotation, on_rows):

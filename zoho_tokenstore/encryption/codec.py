@@ -18,7 +18,7 @@ KEY_ID: Final = COLUMNS.index("key_id")
 SEALED: Final = COLUMNS.index("sealed")
 
 BOUND_FIELDS: Final = tuple(name for name in FIELDS if name not in SECRET_FIELDS)
-"""The fields that a seal is bound to, the id first: whoever changes one breaks the seal."""
+"""The fields that a seal is bound to, the id first: a change of one of them breaks the seal."""
 
 bound_values: Final = itemgetter(*(FIELDS.index(name) for name in BOUND_FIELDS))
 secret_values: Final = itemgetter(*(FIELDS.index(name) for name in SECRET_FIELDS))
