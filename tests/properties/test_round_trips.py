@@ -7,14 +7,22 @@ from hypothesis import strategies as st
 from support import SETTERS, known, make_token
 from zoho_tokenstore.testing.accounts import Accounts
 from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 TEXT = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]), min_size=1)
+# Never the text of a name: an encrypted store is searched for secrets, and has readable names of
+# earlier tokens in its free pages.
+SECRET = TEXT.map("{} is secret".format)
 TOKENS = st.builds(
     make_token,
     user=TEXT,
-    access_token=TEXT,
+    access_token=SECRET,
     expiry=st.integers(0, 2**63 - 1).map(str),
-    **{name: TEXT for name in SETTERS if name not in ("access_token", "expiry")},
+    **{
+        name: SECRET if name in SECRET_FIELDS else TEXT
+        for name in SETTERS
+        if name not in ("access_token", "expiry")
+    },
 )
 
 
