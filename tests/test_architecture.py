@@ -13,8 +13,7 @@ import pytest
 import zoho_tokenstore
 from sdks import SDK
 from support import LOGIN, login, record
-from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore, errors
-from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore import OAuthTokenRow, SQLAlchemyTokenStore
 from zoho_tokenstore.testing import LocalZoho
 
 PACKAGE = Path(zoho_tokenstore.__file__).parent
@@ -75,14 +74,6 @@ def test_importing_the_package_imports_neither_an_sdk_nor_alembic_nor_the_comman
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert result.stdout.strip() == ""
-
-
-def test_all_errors_have_one_root_and_a_docstring_of_their_own():
-    for name in errors.__all__:
-        kind = getattr(errors, name)
-        assert issubclass(kind, Warning if name.endswith("Warning") else TokenStoreError)
-        assert kind.__doc__ != Exception.__doc__
-        kind("a single message is enough, so that errors can be pickled")
 
 
 def of_another_contract(module: str) -> bool:

@@ -48,49 +48,6 @@ Tracebacks can be logged too, with local variables; see :mod:`zoho_tokenstore.tr
 
 from typing import ClassVar
 
-__all__ = [
-    "AmbiguousTokenError",
-    "BadKeyError",
-    "ConfigurationError",
-    "CorruptDatabaseError",
-    "DatabaseBusyError",
-    "DatabaseError",
-    "DatabaseFullError",
-    "DatabaseUnavailableError",
-    "DecryptionError",
-    "EncryptionError",
-    "ForeignSchemaError",
-    "IdConflictError",
-    "ImportConflictError",
-    "IndexKeyError",
-    "InvalidTokenError",
-    "LoginRequiredError",
-    "MigrationError",
-    "MissingDriverError",
-    "MissingKeyError",
-    "MissingSDKError",
-    "NotEncryptedError",
-    "ReadOnlyDatabaseError",
-    "ReadableKeysWarning",
-    "ReadableSecretsWarning",
-    "RefreshError",
-    "RefreshFailedError",
-    "RefreshThrottledError",
-    "RefreshTimeoutError",
-    "RetiredKeyError",
-    "RevocationError",
-    "SDKSchemaError",
-    "SchemaError",
-    "SchemaMissingError",
-    "SchemaNewerError",
-    "SchemaOlderError",
-    "SourceError",
-    "TokenStoreError",
-    "TokenTypeError",
-    "UnencryptedConnectionWarning",
-    "UnknownIdError",
-]
-
 
 class UnencryptedConnectionWarning(UserWarning):
     """The connection to a database on another host is not encrypted."""
@@ -205,15 +162,7 @@ class IndexKeyError(EncryptionError):
 
 
 class RetiredKeyError(EncryptionError):
-    """The first key of the keyring was rotated out and encrypts nothing any more.
-
-    Attributes:
-        key_id: Id of the key.
-    """
-
-    def __init__(self, message: str, key_id: str = "") -> None:
-        super().__init__(message)
-        self.key_id = key_id
+    """The first key of the keyring was rotated out and encrypts nothing any more."""
 
 
 class DecryptionError(EncryptionError):

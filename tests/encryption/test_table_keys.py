@@ -208,9 +208,8 @@ def test_a_worker_with_both_keys_is_told_to_restart(opened, database):
     rotate(database)
     token = before.find_token(make_token("alice"))
     for saved in (token, login("bob")):
-        with sdk_error(RetiredKeyError, "restart this process") as caught:
+        with sdk_error(RetiredKeyError, "restart this process"):
             before.save_token(saved)
-        assert caught.value.cause.key_id == "old"
     assert count_keys(database, TABLE) == {"new": 1}
 
 

@@ -153,8 +153,7 @@ class TableKeys:
             codec.may_seal = False
             raise RetiredKeyError(
                 f"key {key_id!r} was rotated out and encrypts nothing any more: restart this "
-                "process with the current keys",
-                key_id,
+                "process with the current keys"
             )
         self._learn(codec, known)
         if not codec.may_seal:
