@@ -5,7 +5,7 @@ import threading
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import create_engine, select, text
+from sqlalchemy import Engine, create_engine, event, select, text
 
 from sdks import SETTERS, SDKException
 from support import known, login, make_token, record, sdk_error, stored, wait_until
@@ -200,6 +200,24 @@ def test_a_key_that_was_rotated_out_seals_nothing_any_more(opened, database, lis
     assert len(stored(appended)) == 2
     assert len(stored(opened(NEW))) == 2
     assert listed() == ["new"]
+
+
+def test_a_first_row_that_comes_in_between_is_not_taken_for_a_lost_key(opened):
+    reader, writer = opened(OLD), opened(OLD)
+    reader.find_token(make_token("the table is there now"))
+    saved = []
+
+    def save_once(_connection, _cursor, statement, *_):
+        if KEYS.name in statement and not saved:
+            saved.append(login(refresh_token="shared"))
+            writer.save_token(saved[0])
+
+    event.listen(Engine, "after_cursor_execute", save_once)
+    try:
+        reader.find_token(make_token(refresh_token="shared"))
+    finally:
+        event.remove(Engine, "after_cursor_execute", save_once)
+    assert reader.find_token(make_token(refresh_token="shared")) is not None
 
 
 def test_a_worker_with_both_keys_is_told_to_restart(opened, database):

@@ -182,7 +182,11 @@ class TableKeys:
 
     def _known_keys(self, session: Session) -> dict[str, str]:
         known = self._keys.read_keys(session)
-        if not known and self._keys.seals_rows(session):
+        if known or not self._keys.seals_rows(session):
+            return known
+        # The first encrypted row may have come, with its key, between the two statements.
+        known = self._keys.read_keys(session)
+        if not known:
             raise IndexKeyError(
                 f"table {self._keys.name!r} is empty, but there are encrypted tokens: restore it "
                 "from a backup, or run 'zoho-tokenstore keys rotate' with all keys, which makes a "
