@@ -38,7 +38,11 @@ def test_a_token_with_nothing_to_store_is_refused(store, token):
 
 @pytest.mark.parametrize(
     "expiry",
-    ["soon", "12.5", "-1", " 12", "1e3", "None", "٣", "12\n", -1, 1.5, True, 2**63, str(2**63), []],
+    [
+        *["soon", "12.5", "-1", " 12", "1e3", "None", -1, 1.5, True, 2**63, str(2**63), []],
+        pytest.param("٣", id="an Arabic digit"),
+        pytest.param("12\n", id="a newline"),
+    ],
     ids=repr,
 )
 def test_garbage_in_the_expiry_is_refused_before_anything_is_written(store, expiry):
