@@ -5,7 +5,7 @@ import threading
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import Engine, create_engine, event, select, text
+from sqlalchemy import create_engine, event, select, text
 
 from sdks import SETTERS, SDKException
 from support import known, login, make_token, record, sdk_error, stored, wait_until
@@ -212,11 +212,9 @@ def test_a_first_row_that_comes_in_between_is_not_taken_for_a_lost_key(opened):
             saved.append(login(refresh_token="shared"))
             writer.save_token(saved[0])
 
-    event.listen(Engine, "after_cursor_execute", save_once)
-    try:
-        reader.find_token(make_token(refresh_token="shared"))
-    finally:
-        event.remove(Engine, "after_cursor_execute", save_once)
+    event.listen(reader._database._engines.autocommit, "after_cursor_execute", save_once)
+    reader.find_token(make_token(refresh_token="shared"))
+    assert saved
     assert reader.find_token(make_token(refresh_token="shared")) is not None
 
 

@@ -40,6 +40,9 @@ class RowCodec(Protocol):
     encrypts: bool
     """Whether secrets are written sealed."""
 
+    serves_readable: bool
+    """Whether rows that are not encrypted are decoded."""
+
     columns: tuple[str, ...]
     """The columns that :meth:`decode_row` needs, in its order."""
 
@@ -74,6 +77,7 @@ class ReadableCodec:
     """Stores secrets as they are, as the SDKs' own stores do."""
 
     encrypts = False
+    serves_readable = True
     columns: tuple[str, ...] = COLUMNS[: KEY_ID + 1]
     is_settled = True
     may_seal = False
@@ -114,6 +118,7 @@ class EncryptedCodec:
     Attributes:
         cipher: As given.
         index: As given.
+        serves_readable: As ``accept_readable`` was given.
         is_settled: As :class:`RowCodec` says; set by ``storage.keys``.
         may_seal: Whether the table is known to list the first key; set by ``storage.keys``.
     """
@@ -127,7 +132,7 @@ class EncryptedCodec:
         self.index = index
         self.is_settled = False
         self.may_seal = False
-        self._accept_readable = accept_readable
+        self.serves_readable = accept_readable
 
     @property
     def save_parameters(self) -> dict[str, str]:
@@ -159,7 +164,7 @@ class EncryptedCodec:
         """Return the row with its secrets."""
         key_id = row[KEY_ID]
         if key_id is None:
-            if self._accept_readable:
+            if self.serves_readable:
                 return TokenRecord._make(row[:KEY_ID])
             raise NotEncryptedError(
                 f"token {row[0]!r} is stored unencrypted: run 'zoho-tokenstore keys encrypt' if it "
@@ -167,5 +172,5 @@ class EncryptedCodec:
                 *owner_of(row),
             )
         opened = self.cipher.open(key_id, row[SEALED], bound_values(row))
-        secrets = (value or None for value in opened.split(SEPARATOR))
-        return TokenRecord(*row[:FIRST_SECRET], *secrets, *row[AFTER_SECRETS:KEY_ID])
+        secrets = [value or None for value in opened.split(SEPARATOR)]
+        return TokenRecord._make([*row[:FIRST_SECRET], *secrets, *row[AFTER_SECRETS:KEY_ID]])

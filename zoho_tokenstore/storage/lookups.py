@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
     JSON,
@@ -20,16 +20,29 @@ from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.batches import PAGE_SIZE
 from zoho_tokenstore.storage.retention import Retention
-from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest
 from zoho_tokenstore.tokens.matching import Rule, find_one
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
-__all__ = ["LookupStatements", "find_despite"]
+__all__ = ["Lookup", "LookupStatements", "find_despite"]
 
 DIGEST_PARAMETERS: Final = ("digest_0", "digest_1")
 """Parameters of the digests that a row may have: a keyed one, and a plain one."""
 
 _unpack: Final = itemgetter(0)
+
+
+class Lookup(NamedTuple):
+    """One statement that finds rows by a field."""
+
+    found: Select[Any]
+    """The rows that may be served, packed if the backend packs rows."""
+
+    outdated: Select[Any] | None
+    """The rows that are too old to be served, ``None`` if none ever is."""
+
+    digests: tuple[tuple[str, Digest], ...]
+    """The statement's parameters, each with the function that computes it."""
 
 
 class LookupStatements:
@@ -42,9 +55,7 @@ class LookupStatements:
         retention: Which rows may be served; all of them without it.
 
     Attributes:
-        digests: The parameters of a lookup by each field, with the function that computes each.
-        by_field: The lookup by each field.
-        outdated: The lookup by each field among the rows that are too old to be served.
+        by_field: The lookups by each field, each made only if those before it find nothing.
         first_page: The first rows in the order of their keys; each row ends with its key.
         next_page: The rows after the key ``after``.
         by_keys: The rows with the keys ``keys``, served or not.
@@ -55,28 +66,26 @@ class LookupStatements:
         self, table: Table, codec: RowCodec, *, packs_rows: bool, retention: Retention | None
     ) -> None:
         """Build the statements."""
-        self.digests = {
-            field: tuple(zip(DIGEST_PARAMETERS, codec.lookup_digests(field), strict=False))
-            for field in DIGEST_COLUMNS
-        }
         # Columns instead of entities: loading an entity costs more than the query itself.
         columns = [table.c[name] for name in codec.columns]
         rows = select(*columns)
         found = select(func.json_array(*columns, type_=JSON)) if packs_rows else rows
         fresh = () if retention is None else retention.fresh
-        matches = {
-            field: _is_one_of(table.c[column], len(self.digests[field]))
-            for field, column in DIGEST_COLUMNS.items()
-        }
         self.unpack = _unpack if packs_rows else None
-        self.by_field: dict[str, Select[Any]] = {
-            field: found.where(match, *fresh) for field, match in matches.items()
-        }
-        self.outdated: dict[str, Select[Any]] = {
-            field: rows.where(match, retention.outdated)
-            for field, match in matches.items()
-            if retention is not None
-        }
+        self.by_field: dict[str, tuple[Lookup, ...]] = {}
+        for field, column in DIGEST_COLUMNS.items():
+            digests = codec.lookup_digests(field)
+            # A readable row that is not to be served is worth a second statement to say so.
+            steps = (digests,) if codec.serves_readable else tuple((one,) for one in digests)
+            self.by_field[field] = tuple(
+                Lookup(
+                    found.where(match, *fresh),
+                    None if retention is None else rows.where(match, retention.outdated),
+                    tuple(zip(DIGEST_PARAMETERS, makers, strict=False)),
+                )
+                for makers in steps
+                for match in [_is_one_of(table.c[column], len(makers))]
+            )
         key = table.c.id_digest
         self.first_page = rows.add_columns(key).where(*fresh).order_by(key).limit(PAGE_SIZE)
         self.by_keys = rows.add_columns(key).where(key.in_(bindparam("keys", expanding=True)))

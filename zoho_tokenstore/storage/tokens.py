@@ -12,7 +12,7 @@ from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.batches import AddToken, Batches
 from zoho_tokenstore.storage.keys import TableKeys, may_save
-from zoho_tokenstore.storage.lookups import LookupStatements, find_despite
+from zoho_tokenstore.storage.lookups import Lookup, LookupStatements, find_despite
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.statements import (
     refreshed_columns,
@@ -20,7 +20,7 @@ from zoho_tokenstore.storage.statements import (
     upsert_statement,
 )
 from zoho_tokenstore.tokens.digests import digest
-from zoho_tokenstore.tokens.matching import find_one, rule_of
+from zoho_tokenstore.tokens.matching import Rule, find_one, rule_of
 from zoho_tokenstore.tokens.record import SECRET_FIELDS, TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
 
@@ -88,13 +88,13 @@ class TokenTable:
         # Names are found without the index key.
         if not self.codec.is_settled and rule.field in SECRET_FIELDS:
             self._keys.check_open(session)
-        parameters = self._retention.parameters() if self._retention is not None else {}
-        # No variable holds a secret: a tool that shows a traceback's local variables would show it.
-        for name, make in self._lookups.digests[rule.field]:
-            parameters[name] = make(rule.field, getattr(token, rule.field))
-        # Without the session's own execute(): looking for entities is a tenth of a lookup.
-        by_field = self._lookups.by_field[rule.field]
-        found = session.connection().execute(by_field, parameters).all()
+        found: Sequence[Sequence[Any]] = ()
+        for lookup in self._lookups.by_field[rule.field]:
+            parameters = self._parameters(rule, token, lookup)
+            # Without the session's own execute(): looking for entities is a tenth of a lookup.
+            found = session.connection().execute(lookup.found, parameters).all()
+            if found:
+                break
         if self._lookups.unpack is not None:
             found = list(map(self._lookups.unpack, found))
         try:
@@ -109,12 +109,20 @@ class TokenTable:
         rule = rule_of(token)
         if rule is None or self._retention is None:
             return []
-        parameters = self._retention.parameters()
-        for name, make in self._lookups.digests[rule.field]:
-            parameters[name] = make(rule.field, getattr(token, rule.field))
-        found = session.execute(self._lookups.outdated[rule.field], parameters)
-        rows = map(self.codec.decode_row, found)
+        rows = [
+            self.codec.decode_row(row)
+            for lookup in self._lookups.by_field[rule.field]
+            if lookup.outdated is not None
+            for row in session.execute(lookup.outdated, self._parameters(rule, token, lookup))
+        ]
         return [row.id for row in rows if row.id is not None and rule.fits(token, row)]
+
+    def _parameters(self, rule: Rule, token: TokenRecord, lookup: Lookup) -> dict[str, Any]:
+        parameters = self._retention.parameters() if self._retention is not None else {}
+        # No variable holds a secret: a tool that shows a traceback's local variables would show it.
+        for name, make in lookup.digests:
+            parameters[name] = make(rule.field, getattr(token, rule.field))
+        return parameters
 
     def read_page(self, session: Session, after: str | None) -> Sequence[Row[Any]]:
         """Return the next rows in the order of their keys, at most :data:`PAGE_SIZE`.
