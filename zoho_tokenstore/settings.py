@@ -8,6 +8,7 @@ from typing import Final, Self
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
@@ -16,6 +17,18 @@ from zoho_tokenstore.schema.state import TokenSchema
 __all__ = ["PREFIX", "Settings"]
 
 PREFIX: Final = "ZOHO_TOKENSTORE_"
+
+NAMES: Final = (
+    "url",
+    "table",
+    "schema",
+    "keys",
+    "keys_file",
+    "audit",
+    "accept_readable",
+    "connections",
+)
+"""The variables, without their prefix and in small letters."""
 
 SWITCH: Final = {"on": True, "off": False}
 FLAG: Final = {"1": True, "0": False}
@@ -31,6 +44,7 @@ class Settings:
         keyring: Encryption keys, ``None`` to store secrets unencrypted.
         audit: Whether changes of tokens are recorded in the audit log.
         accept_readable: Whether unencrypted tokens are served although there are keys.
+        connections: How many connections a process may hold.
     """
 
     url: str = field(repr=False)  # it may hold a password
@@ -38,6 +52,7 @@ class Settings:
     keyring: Keyring | None = None
     audit: bool = True
     accept_readable: bool = False
+    connections: int = DEFAULT_CONNECTIONS
 
     @classmethod
     def from_env(
@@ -47,8 +62,8 @@ class Settings:
     ) -> Self:
         """Read ``ZOHO_TOKENSTORE_URL`` and the other variables of a store.
 
-        They are ``_TABLE``, ``_SCHEMA``, ``_KEYS``, ``_KEYS_FILE``, ``_AUDIT`` and
-        ``_ACCEPT_READABLE``.
+        They are ``_TABLE``, ``_SCHEMA``, ``_KEYS``, ``_KEYS_FILE``, ``_AUDIT``,
+        ``_ACCEPT_READABLE`` and ``_CONNECTIONS``.
 
         Args:
             environ: Environment variables.
@@ -59,8 +74,7 @@ class Settings:
             ConfigurationError: A value is missing or invalid; the message names the variable.
         """
         options = overrides or {}
-        names = ("url", "table", "schema", "keys", "keys_file", "audit", "accept_readable")
-        values = {name: options.get(name) or environ.get(PREFIX + name.upper()) for name in names}
+        values = {name: options.get(name) or environ.get(PREFIX + name.upper()) for name in NAMES}
         if options.get("keys_file"):
             values["keys"] = None
         try:
@@ -96,8 +110,13 @@ class Settings:
         accept_readable = FLAG.get(values["accept_readable"] or "0")
         if accept_readable is None:
             raise ConfigurationError(f"{PREFIX}ACCEPT_READABLE is invalid: set it to '1' or '0'")
+        connections = values["connections"] or str(DEFAULT_CONNECTIONS)
+        if not connections.isdecimal() or int(connections) < 1:
+            raise ConfigurationError(
+                f"{PREFIX}CONNECTIONS is invalid: set it to a whole number from 1"
+            )
         keyring = _keyring(values["keys"], values["keys_file"])
-        return cls(url, schema, keyring, audit, accept_readable)
+        return cls(url, schema, keyring, audit, accept_readable, int(connections))
 
 
 def _keyring(text: str | None, path: str | None) -> Keyring | None:

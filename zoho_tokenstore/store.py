@@ -11,6 +11,7 @@ from sqlalchemy import URL, Engine, select
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.clock import ClockSkew, epoch_milliseconds
+from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import (
@@ -54,6 +55,8 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         schema: Schema of the table, ``None`` for the connection's default.
         create: Whether the first use may set up an empty database. With ``False``, run
             ``zoho-tokenstore upgrade`` in the deployment.
+        connections: How many connections to a URL this process may hold. Stores of one URL share
+            them, and calls beyond their number wait. The pool of an engine has its own limit.
         keyring: Keys that encrypt secrets; without them secrets are stored readable.
         accept_readable: Whether tokens that are stored readable are served although there are
             keys, while ``zoho-tokenstore keys encrypt`` encrypts them.
@@ -79,6 +82,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         table: str = DEFAULT_TABLE,
         schema: str | None = None,
         create: bool = True,
+        connections: int = DEFAULT_CONNECTIONS,
         keyring: Keyring | None = None,
         accept_readable: bool = False,
         missing_id: Literal["none", "raise"] = "none",
@@ -90,7 +94,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         """Prepare everything; open nothing."""
         super().__init__(missing_id=missing_id, sdk=sdk)
         self._schema = TokenSchema(table, schema)
-        self._database = Database(database, create=create)
+        self._database = Database(database, create=create, connections=connections)
         self._create = create
         self._skew = ClockSkew()
         self._tables = TokenTables(
@@ -123,7 +127,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         """
         settings = Settings.from_env(environ)
         names = settings.token_schema
-        own = ("keyring", "audit", "accept_readable")
+        own = ("keyring", "audit", "accept_readable", "connections")
         options = {name: getattr(settings, name) for name in own} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 

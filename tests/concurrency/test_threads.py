@@ -3,17 +3,21 @@
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import pytest
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
-from support import login, make_token, stored
+from support import login, make_token, sdk_error, stored, wait_until
 from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore.database import sessions
+from zoho_tokenstore.errors import ConfigurationError, DatabaseBusyError
 from zoho_tokenstore.storage.batches import Batches
 from zoho_tokenstore.storage.tokens import TokenTable
 
 THREADS = 32
+MIGRATION = 1
+"""The connection that sets an empty database up."""
 
 
 def at_once(work, count=THREADS):
@@ -50,30 +54,105 @@ def test_no_connection_stays_checked_out(sql_store):
         return sql_store.find_token(make_token("nobody"))
 
     at_once(work)
-    gc.collect()
-    assert sql_store._database._engines.autocommit.pool.checkedout() == 0, "the threads have ended"
+    assert sql_store._database._connections.engines.autocommit.pool.checkedout() <= 10
+    sql_store.close()
+    gc.collect()  # an iterator that was left where it was
+    assert sql_store._database._connections.engines.autocommit.pool.checkedout() == 0
 
 
-def test_five_threads_keep_their_connection_to_a_server_and_none_has_two(server_url):
-    all_threads = threading.Barrier(8)
-    with SQLAlchemyTokenStore(server_url) as store:
-        store.get_tokens()
-        pool = store._database._engines.autocommit.pool
+@contextmanager
+def opened(store):
+    """Count the connections that a store opens."""
+    opened = []
+    pool = store._database._connections.engines.autocommit.pool
+    event.listen(pool, "connect", lambda *_: opened.append(1))
+    yield opened
+
+
+def test_threads_open_no_more_connections_than_they_may_and_none_twice(url):
+    with SQLAlchemyTokenStore(url, connections=4) as store, opened(store) as connections:
+        store.save_tokens([login(f"user {number}") for number in range(THREADS)])
 
         def work(number):
-            store.save_token(login(f"user {number}"))
-            assert store.find_token(make_token(f"user {number}")) is not None
-            all_threads.wait()
-            kept = pool.checkedout()
-            all_threads.wait()
-            return kept
+            for _ in range(10):
+                found = store.find_token(make_token(f"user {number}"))
+                assert found.get_refresh_token() == f"1000.refresh.user {number}"
 
-        with ThreadPoolExecutor(8) as threads:
-            assert set(threads.map(work, range(8))) == {5}
-        gc.collect()
-        assert pool.checkedout() == 1, "this thread's: the others have ended"
-        store._database.write(lambda session: session.connection())
-        assert pool.checkedout() == 1, "and it writes with what it has"
+        for _ in range(3):  # other threads each time
+            at_once(work)
+        assert 1 <= len(connections) <= 4 + MIGRATION
+        assert store._database._connections.engines.autocommit.pool.checkedout() <= 4
+
+
+def test_a_thread_waits_for_a_connection_and_says_so_when_it_gets_none(url, monkeypatch):
+    monkeypatch.setattr(sessions, "WAIT_SECONDS", 0.1)
+    with (
+        SQLAlchemyTokenStore(url, connections=1) as store,
+        ThreadPoolExecutor(1) as other,
+        busy(store),
+        sdk_error(DatabaseBusyError, "ZOHO_TOKENSTORE_CONNECTIONS, or use fewer"),
+    ):
+        other.submit(store.get_tokens).result()
+    with SQLAlchemyTokenStore(url, connections=1) as store, ThreadPoolExecutor(1) as other:
+        monkeypatch.setattr(sessions, "WAIT_SECONDS", 30)
+        with busy(store):
+            waiting = other.submit(store.get_tokens)
+            wait_until(lambda: store._database._connections.sessions._waiting == 1)
+        assert waiting.result() == []
+
+
+@contextmanager
+def busy(store):
+    """Keep a connection of the store in use by another thread."""
+    done, begun = threading.Event(), threading.Event()
+
+    def work(session):
+        session.connection()
+        begun.set()
+        done.wait()
+
+    store.get_tokens()
+    with ThreadPoolExecutor(1) as threads:
+        using = threads.submit(store._database.read, work)
+        begun.wait()
+        try:
+            yield
+        finally:
+            done.set()
+    using.result()
+
+
+def test_stores_of_one_url_share_their_connections_and_the_last_one_closes_them(url):
+    first = SQLAlchemyTokenStore(url)
+    first.save_token(login("alice"))
+    pool = first._database._connections.engines.autocommit.pool
+    with opened(first) as connections:
+        for _ in range(20):
+            store = SQLAlchemyTokenStore(url)
+            assert store.find_token(make_token("alice")).get_refresh_token() is not None
+        assert connections == []
+    assert pool.checkedout() == 1
+    del first
+    gc.collect()
+    assert store.find_token(make_token("alice")) is not None
+    assert pool.checkedout() == 1
+    del store
+    gc.collect()
+    assert (pool.checkedout(), pool.checkedin()) == (0, 0)
+
+
+def test_stores_that_may_hold_different_numbers_share_nothing(sqlite_url):
+    with (
+        SQLAlchemyTokenStore(sqlite_url) as one,
+        SQLAlchemyTokenStore(sqlite_url, connections=2) as other,
+    ):
+        assert one._database._connections is not other._database._connections
+
+
+@pytest.mark.parametrize("connections", [0, -1, 1.5, True, "5", None])
+def test_the_number_of_connections_is_checked(sqlite_url, connections):
+    with pytest.raises(ConfigurationError, match="connections must be a whole number from 1"):
+        SQLAlchemyTokenStore(sqlite_url, connections=connections)
 
 
 def test_a_save_is_finished_when_another_thread_closes_the_store(url, monkeypatch):

@@ -309,4 +309,5 @@ def test_fault_31_calls_that_fail_keep_no_connection(store):
         with pytest.raises(SDKException) as caught:
             store.find_token(5)
         kept.append(caught.value)
-    assert store._database._engines.autocommit.pool.checkedout() <= 1, "this thread's own"
+    pool = store._database._connections.engines.autocommit.pool
+    assert pool.checkedout() <= 1, "what the next call uses"

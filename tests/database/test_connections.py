@@ -67,8 +67,13 @@ def use(url, look=id):
 def use_two_connections(url):
     with SQLAlchemyTokenStore(url) as store, ThreadPoolExecutor(1) as other:
         store.get_tokens()
-        other.submit(store.get_tokens).result()
-        assert store._database._engines.autocommit.pool.checkedout() == 2
+
+        def use_another(session):
+            session.connection()
+            other.submit(store.get_tokens).result()
+
+        store._database.read(use_another)
+        assert store._database._connections.engines.autocommit.pool.checkedout() == 2
 
 
 def test_postgresql_by_a_unix_socket(postgresql):

@@ -139,7 +139,7 @@ def test_a_store_can_be_used_again_after_close(sqlite_url):
     store = SQLAlchemyTokenStore(sqlite_url)
     store.save_token(login("alice"))
     store.close()
-    assert store._database._engines.autocommit.pool.checkedin() == 0
+    assert store._database._connections.engines.autocommit.pool.checkedin() == 0
     assert len(stored(store)) == 1
     store.close()
 

@@ -92,7 +92,7 @@ def test_a_lookup_uses_an_index(sqlite_url):
         store.save_token(login("alice"))
         store.find_token(make_token("alice"))  # learns that the table has its index key
         statements = []
-        engine = store._database._engines.autocommit
+        engine = store._database._connections.engines.autocommit
         event.listen(
             engine,
             "before_cursor_execute",
@@ -258,7 +258,7 @@ def test_a_refresh_replaces_a_sealed_row_without_reading_it(opened):
     token = store.find_token(make_token("alice"))
     SETTERS["access_token"](token, "1000.new")
     statements = []
-    engine = store._database._engines.autocommit
+    engine = store._database._connections.engines.autocommit
     event.listen(
         engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
     )

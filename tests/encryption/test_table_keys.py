@@ -212,7 +212,8 @@ def test_a_first_row_that_comes_in_between_is_not_taken_for_a_lost_key(opened):
             saved.append(login(refresh_token="shared"))
             writer.save_token(saved[0])
 
-    event.listen(reader._database._engines.autocommit, "after_cursor_execute", save_once)
+    engine = reader._database._connections.engines.autocommit
+    event.listen(engine, "after_cursor_execute", save_once)
     reader.find_token(make_token(refresh_token="shared"))
     assert saved
     assert reader.find_token(make_token(refresh_token="shared")) is not None

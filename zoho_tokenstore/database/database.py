@@ -1,8 +1,6 @@
 """The way to the database: reads in autocommit, writes in one transaction, faults retried."""
 
-import os
 import time
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar, TypeVarTuple
 
@@ -10,10 +8,9 @@ from sqlalchemy import URL, Connection, Engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS, Connections
 from zoho_tokenstore.database.dialects import backend_of
-from zoho_tokenstore.database.engines import Engines
 from zoho_tokenstore.database.faults import describe, retry_pauses, translate
-from zoho_tokenstore.database.sessions import ThreadSession, ThreadSessions
 from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import DatabaseUnavailableError, TokenStoreError
 
@@ -29,6 +26,7 @@ class Database:
     Args:
         database: A URL, as text or as SQLAlchemy's object, or an engine that the caller keeps.
         create: Whether a missing SQLite file may be created.
+        connections: How many connections this process may hold to a URL, for all its stores.
 
     Attributes:
         url: Where it is, with the driver.
@@ -39,14 +37,22 @@ class Database:
         MissingDriverError: Its driver is not installed.
     """
 
-    def __init__(self, database: str | URL | Engine, *, create: bool = True) -> None:
+    def __init__(
+        self,
+        database: str | URL | Engine,
+        *,
+        create: bool = True,
+        connections: int = DEFAULT_CONNECTIONS,
+    ) -> None:
         """Prepare the engine; nothing is opened or sent yet."""
-        self._callers = database if isinstance(database, Engine) else None
-        self._create = create
-        self.url = database.url if isinstance(database, Engine) else resolve(database)
+        if isinstance(database, Engine):
+            self.url = database.url
+            self._connections = Connections.of_engine(database)
+        else:
+            self.url = resolve(database)
+            self._connections = Connections.of_url(self.url, create=create, limit=connections)
+        self._connections.hold_for(self)
         self.backend = backend_of(self.url)
-        self._use(self._make_engines())
-        _opened.add(self)
 
     def read(self, work: Callable[[Session, *Ts], T], *args: *Ts) -> T:
         """Run ``work`` in this thread's session, in autocommit: no statement but its own.
@@ -62,8 +68,8 @@ class Database:
         Raises:
             DatabaseError: The database failed.
         """
-        sessions = self._sessions  # close() replaces them
-        session = sessions.begin_call()
+        sessions = self._connections.sessions  # close() replaces them
+        session = sessions.acquire()
         started, pauses = time.monotonic(), None
         try:
             while True:
@@ -77,11 +83,11 @@ class Database:
                         raise
                 time.sleep(pause)
         except BaseException as error:
-            sessions.fail_call(session)
+            sessions.recover(session)
             if isinstance(error, SQLAlchemyError):
                 raise translate(error, self.url) from error
             raise
-        sessions.end_call(session)
+        sessions.release(session)
         return result
 
     def write(self, work: Callable[[Session, *Ts], T], *args: *Ts, dry_run: bool = False) -> T:
@@ -100,7 +106,7 @@ class Database:
                 while the commit was under way.
         """
         end: Literal["COMMIT", "ROLLBACK"] = "ROLLBACK" if dry_run else "COMMIT"
-        return self.read(self._engines.transaction, end, work, *args)
+        return self.read(self._connections.engines.transaction, end, work, *args)
 
     def migrate(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which changes the schema, in a transaction where DDL has them.
@@ -109,34 +115,25 @@ class Database:
             DatabaseError: The database failed.
         """
         try:
-            with self._engines.migrator.begin() as connection:
+            with self._connections.engines.migrator.begin() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
 
     def pool_status(self) -> str:
         """Return the size of the pool, and how many of its connections are in use."""
-        return self._engines.autocommit.pool.status()
+        return self._connections.engines.autocommit.pool.status()
 
     def close(self) -> None:
         """Close all connections, unless the engine is the caller's."""
-        self._sessions.close_all()
-        if self._callers is None:
-            self._engines.autocommit.pool.dispose()
-            self._use(self._make_engines())
-
-    def forget_connections(self) -> None:
-        """Leave all connections to the parent process and start a new pool."""
-        _inherited.append((self._engines, self._sessions, self._sessions.all()))
-        in_memory = self.backend.is_in_memory(self.url)
-        self._use(self._engines if in_memory else self._make_engines())
+        self._connections.close()
 
     def __repr__(self) -> str:
         """Name the database, without its password."""
         return describe(self.url)
 
     def _pause_after(
-        self, error: Exception, session: ThreadSession, pauses: Iterator[float]
+        self, error: Exception, session: Session, pauses: Iterator[float]
     ) -> float | None:
         """Return the seconds to wait before a retry, ``None`` after an error that is final.
 
@@ -156,27 +153,3 @@ class Database:
         raise DatabaseUnavailableError(
             f"the database driver failed: {type(error).__name__}"
         ) from error
-
-    def _make_engines(self) -> Engines:
-        if self._callers is not None:
-            return Engines.of_engine(self._callers)
-        return Engines.of_url(self.url, create=self._create)
-
-    def _use(self, engines: Engines) -> None:
-        keepers = self.backend.connections_kept(self.url) if self._callers is None else 0
-        self._engines = engines
-        self._sessions = ThreadSessions(engines.autocommit, keepers)
-
-
-_opened: "weakref.WeakSet[Database]" = weakref.WeakSet()
-_inherited: list[object] = []
-"""Pools and sessions of a parent process, kept so that its child does not close them."""
-
-
-def _after_fork() -> None:
-    for database in list(_opened):
-        database.forget_connections()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

@@ -39,26 +39,29 @@ class Engines:
         autocommit: Each statement is a transaction.
         migrator: A transaction may change the schema.
         begin_write: Statements that begin a transaction in autocommit.
+        is_ours: Whether the pool is not the caller's.
     """
 
     autocommit: Engine
     migrator: Engine
     begin_write: tuple[str, ...]
+    is_ours: bool
 
     @classmethod
-    def of_url(cls, url: URL, *, create: bool) -> Self:
+    def of_url(cls, url: URL, *, create: bool, limit: int = 1) -> Self:
         """Make the pool of a URL with a driver; nothing is opened yet.
 
         Args:
             url: Where to connect.
             create: Whether a missing SQLite file may be created.
+            limit: How many connections calls may take; a migration takes one more.
 
         Raises:
             ConfigurationError: The driver does not understand the URL.
             MissingDriverError: The driver is not installed.
         """
         backend = backend_of(url)
-        options = backend.engine_options(url)
+        options = {"pool_size": limit, "max_overflow": 1} | backend.engine_options(url)
         # A read leaves nothing to roll back, so some drivers are spared a round trip or two.
         # Writers begin within autocommit, and their rollbacks must not be skipped as well.
         options["skip_autocommit_rollback"] = (
@@ -75,6 +78,7 @@ class Engines:
             _quiet(first),
             _beginning(_quiet(second), backend.begin_migration),
             backend.begin_write,
+            is_ours=True,
         )
 
     @classmethod
@@ -87,7 +91,14 @@ class Engines:
             _quiet(engine, **autocommit),
             _beginning(_quiet(engine, **autocommit), backend.begin_migration),
             backend.isolate + backend.begin_write,
+            is_ours=False,
         )
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether the database ends with its connection."""
+        url = self.autocommit.url
+        return backend_of(url).is_in_memory(url)
 
     def transaction(
         self,

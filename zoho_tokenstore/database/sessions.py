@@ -1,22 +1,29 @@
-"""A session for each thread, kept between its calls, some of them with their connection.
+"""A bounded pool of sessions, each of which keeps its connection between calls.
 
-Opening a session and taking a connection out of the pool costs more than the lookup itself on an
-SQLite file, and a quarter of it on a server (``make bench``).
+Opening a session and taking a connection out of SQLAlchemy's pool costs more than the lookup itself
+on an SQLite file, and a quarter of it on a server (``make bench``).
 """
 
 import threading
-import weakref
+import time
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-__all__ = ["AFTER_COMMIT", "ThreadSession", "ThreadSessions", "call_after_commit"]
+from zoho_tokenstore.errors import DatabaseBusyError
+
+__all__ = ["AFTER_COMMIT", "SessionPool", "call_after_commit"]
 
 AFTER_COMMIT: Final = "zoho_tokenstore.after_commit"
 """The key in ``Session.info`` of what to call when the transaction is committed."""
+
+WAIT_SECONDS: Final = 30.0
+"""How long a thread waits for a session that another thread is using."""
 
 
 def call_after_commit(session: Session, call: Callable[[], None]) -> None:
@@ -24,83 +31,94 @@ def call_after_commit(session: Session, call: Callable[[], None]) -> None:
     session.info.setdefault(AFTER_COMMIT, []).append(call)
 
 
-class ThreadSession(Session):
-    """One thread's session.
+class SessionPool:
+    """The sessions on one engine, lent to one call each.
 
-    Attributes:
-        in_use: Held during a call, and by the thread that closes all sessions.
-        keeps_connection: Whether the thread keeps its connection between calls.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        """Open nothing yet."""
-        super().__init__(engine)
-        self.in_use: Final = threading.RLock()
-        self.keeps_connection = False
-
-    def release_connection(self) -> None:
-        """Return the connection to the pool; the next call takes another."""
-        try:
-            self.close()
-        except DBAPIError:  # the connection has died: the next call gets another
-            self.invalidate()
-
-
-class ThreadSessions:
-    """The sessions of all threads on one engine.
+    The one that was used last is lent first, so that a process opens as many connections as it has
+    calls at the same time, and no more than the limit.
 
     Args:
         engine: An engine in autocommit, so that an idle session holds no transaction.
-        keepers: How many threads may keep their connection between calls.
+        limit: How many calls may go on at the same time; the others wait.
+        keeps_connections: Whether a session keeps its connection until it is lent again.
     """
 
-    def __init__(self, engine: Engine, keepers: float) -> None:
+    def __init__(self, engine: Engine, limit: float, *, keeps_connections: bool) -> None:
         """Open nothing yet."""
         self._engine = engine
-        self._keepers: Final = keepers
-        self._lock = threading.Lock()
-        self._own = threading.local()
-        self._all: weakref.WeakSet[ThreadSession] = weakref.WeakSet()
-        self._keeping: weakref.WeakSet[ThreadSession] = weakref.WeakSet()
-        self._closed = False
+        self._limit: Final = limit
+        self._keeps_connections = keeps_connections
+        self._opened: list[Session] = []
+        self._idle: deque[Session] = deque()
+        self._has_idle = threading.Condition()
+        self._waiting = 0
+        self._is_closed = False
 
-    def begin_call(self) -> ThreadSession:
-        """Return the session of the calling thread, in use until the call ends."""
-        own: ThreadSession | None = getattr(self._own, "session", None)
-        if own is None:
-            own = self._own.session = ThreadSession(self._engine)
-            with self._lock:
-                self._all.add(own)
-        own.in_use.acquire()
-        return own
+    def acquire(self) -> Session:
+        """Return a session for one call, which ends with :meth:`release` or :meth:`recover`.
 
-    def end_call(self, session: ThreadSession) -> None:
-        """Return the connection to the pool, unless the thread keeps it."""
-        if not session.keeps_connection and self._keepers:
-            with self._lock:
-                session.keeps_connection = len(self._keeping) < self._keepers
-                if session.keeps_connection:
-                    self._keeping.add(session)
-        if not session.keeps_connection:
-            session.release_connection()
-        elif self._closed:  # and with it the pool that it would return to
-            session.invalidate()
-        session.in_use.release()
+        Raises:
+            DatabaseBusyError: All of them have been in use for :data:`WAIT_SECONDS`.
+        """
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._open_or_wait()
 
-    def fail_call(self, session: ThreadSession) -> None:
-        """Return the connection to the pool in any case."""
-        session.release_connection()
-        session.in_use.release()
+    def release(self, session: Session) -> None:
+        """Take a session back after a call."""
+        if not self._keeps_connections:
+            _return_connection(session)
+        self._idle.append(session)
+        if self._is_closed:
+            self._close_idle()
+        # A thread counts itself as waiting before it looks for an idle session.
+        if self._waiting:
+            with self._has_idle:
+                self._has_idle.notify()
 
-    def close_all(self) -> None:
-        """Return all connections; those in use are closed when their calls end."""
-        self._closed = True
-        with self._lock:
-            for session in self._all:
-                if session.in_use.acquire(blocking=False):
-                    session.close()
-                    session.in_use.release()
+    def recover(self, session: Session) -> None:
+        """Take a session back after a call that failed; its connection goes back to the engine."""
+        _return_connection(session)
+        self.release(session)
 
-    def all(self) -> list[ThreadSession]:
-        """Return the sessions of all threads, so that a caller can keep them from being closed."""
-        return list(self._all)
+    def close(self) -> None:
+        """Close the connections of all sessions; of those in use when they are released."""
+        self._is_closed = True
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self._idle:
+            with suppress(IndexError):  # lent just now
+                self._idle.pop().invalidate()
+
+    def _open_or_wait(self) -> Session:
+        deadline = time.monotonic() + WAIT_SECONDS
+        with self._has_idle:
+            self._waiting += 1
+            try:
+                while True:
+                    if self._idle:
+                        try:
+                            return self._idle.pop()
+                        except IndexError:  # taken by a thread that did not wait
+                            continue
+                    if len(self._opened) < self._limit:
+                        session = Session(self._engine)
+                        self._opened.append(session)
+                        return session
+                    if not self._has_idle.wait(deadline - time.monotonic()):
+                        raise DatabaseBusyError(
+                            f"all connections of this process ({self._limit}) have been in use "
+                            f"for {WAIT_SECONDS:g} s: raise connections=… or "
+                            "ZOHO_TOKENSTORE_CONNECTIONS, or use fewer threads"
+                        )
+            finally:
+                self._waiting -= 1
+
+
+def _return_connection(session: Session) -> None:
+    try:
+        session.close()
+    except DBAPIError:  # the connection has died: the next call gets another
+        session.invalidate()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from sqlalchemy import (
     URL,
@@ -27,9 +27,6 @@ from zoho_tokenstore.errors import (
 )
 
 __all__ = ["Backend", "DriverConnection", "Fault", "MergedColumns"]
-
-POOL_SIZE: Final = 5
-"""Connections that SQLAlchemy's pool keeps open anyway."""
 
 Fault = tuple[type[DatabaseError], str]
 """The error to raise for a failed call, and the rest of a sentence that begins with the database's
@@ -139,10 +136,6 @@ class Backend:
     def is_in_memory(self, url: URL) -> bool:
         """Return whether the database ends with its connection."""
         return False
-
-    def connections_kept(self, url: URL) -> float:
-        """Return how many threads keep their connection between calls."""
-        return POOL_SIZE
 
     def read_only_url(self, url: URL) -> URL:
         """Return the URL under which another store's database is read and never changed."""

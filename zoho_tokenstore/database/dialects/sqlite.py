@@ -1,6 +1,5 @@
 """SQLite as a database for many threads and processes: file mode, WAL, waiting."""
 
-import math
 import os
 import random
 import sqlite3
@@ -92,8 +91,6 @@ class SQLite(Backend):
             connect["timeout"] = BUSY_TIMEOUT
         if self.is_in_memory(url):
             options |= {"pool_size": 1, "max_overflow": 0}
-        else:
-            options["max_overflow"] = -1  # each thread keeps one
         return options | {"connect_args": connect}
 
     def prepare(self, engine: Engine, *, create: bool) -> None:
@@ -126,10 +123,6 @@ class SQLite(Backend):
     def is_in_memory(self, url: URL) -> bool:
         """Return whether the database ends with its connection."""
         return self.file_of(url) is None
-
-    def connections_kept(self, url: URL) -> float:
-        """Return no limit for a file, whose connections cost nothing to keep."""
-        return 0 if self.is_in_memory(url) else math.inf
 
     def read_only_url(self, url: URL) -> URL:
         """Return the URL that opens the file for reading only."""
