@@ -79,7 +79,8 @@ def shared_database(servers: Servers) -> Iterator[Callable[[str], str]]:
 
 def with_driver(url: str, driver: str, kind: str) -> str:
     """Return the URL for another driver; skip where it is not installed."""
-    changed = make_url(url).set(drivername=f"mysql+{driver}")
+    given = make_url(url)
+    changed = given.set(drivername=f"{given.get_backend_name()}+{driver}")
     try:
         changed.get_dialect().import_dbapi()
     except ImportError:

@@ -272,7 +272,11 @@ class MySQL(MySQLFamily):
 
 KINDS: dict[str, type[Server]] = {"postgresql": PostgreSQL, "mariadb": MariaDB, "mysql": MySQL}
 
-DRIVERS = {"mariadb+mysqldb": "mysqlclient", "mariadb+mysqlconnector": "mysql-connector-python"}
+DRIVERS = {
+    "postgresql+psycopg2": "psycopg2-binary",
+    "mariadb+mysqldb": "mysqlclient",
+    "mariadb+mysqlconnector": "mysql-connector-python",
+}
 """Other drivers than our extras bring, and the packages they come in."""
 
 

@@ -41,7 +41,7 @@ def disconnect_all(kind, url):
     """Cut every connection but our own, as a server or a firewall does to idle ones."""
     from zoho_tokenstore.database.database import Database
 
-    database = Database(url)
+    database = Database(url, connections=1)  # shares none with the store
     kills = database.read(lambda session: session.scalars(text(DISCONNECT[kind])).all())
     for kill in kills:
         if isinstance(kill, str):

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 from zoho_tokenstore.database.dialects import backend_of
+from zoho_tokenstore.database.dialects.backend import Backend
 from zoho_tokenstore.database.sessions import AFTER_COMMIT
 from zoho_tokenstore.database.tls import warn_if_unencrypted
 from zoho_tokenstore.database.urls import missing_driver
@@ -39,12 +40,14 @@ class Engines:
         autocommit: Each statement is a transaction.
         migrator: A transaction may change the schema.
         begin_write: Statements that begin a transaction in autocommit.
+        backend: What is particular about this kind of database.
         is_ours: Whether the pool is not the caller's.
     """
 
     autocommit: Engine
     migrator: Engine
     begin_write: tuple[str, ...]
+    backend: Backend
     is_ours: bool
 
     @classmethod
@@ -73,11 +76,12 @@ class Engines:
         backend.prepare(first, create=create)
         warn_if_unencrypted(first)
         event.listen(first, "connect", _executing(backend.on_connect))
-        event.listen(first, "reset", _roll_back_unfinished)
+        event.listen(first, "reset", _rolling_back_unfinished(backend))
         return cls(
             _quiet(first),
-            _beginning(_quiet(second), backend.begin_migration),
+            _migrator(_quiet(second), backend),
             backend.begin_write,
+            backend,
             is_ours=True,
         )
 
@@ -89,16 +93,16 @@ class Engines:
         autocommit = {"isolation_level": "AUTOCOMMIT"}
         return cls(
             _quiet(engine, **autocommit),
-            _beginning(_quiet(engine, **autocommit), backend.begin_migration),
+            _migrator(_quiet(engine, **autocommit), backend),
             backend.isolate + backend.begin_write,
+            backend,
             is_ours=False,
         )
 
     @property
     def is_in_memory(self) -> bool:
         """Whether the database ends with its connection."""
-        url = self.autocommit.url
-        return backend_of(url).is_in_memory(url)
+        return self.backend.is_in_memory(self.autocommit.url)
 
     def transaction(
         self,
@@ -127,7 +131,7 @@ class Engines:
             result = work(session, *args)
             connection.exec_driver_sql(end)
         except BaseException:
-            _roll_back(connection)
+            _roll_back(connection, self.backend)
             raise
         connection.info.pop(UNFINISHED)
         for call in session.info.pop(AFTER_COMMIT, ()) if end == "COMMIT" else ():
@@ -187,33 +191,38 @@ def _quiet(engine: Engine, **options: str) -> Engine:
     return quiet
 
 
-def _beginning(engine: Engine, statements: tuple[str, ...]) -> Engine:
-    """Make the engine's transactions begin with these statements."""
+def _migrator(engine: Engine, backend: Backend) -> Engine:
+    """Send the statements that begin and end the transactions of an engine in autocommit.
+
+    A driver in autocommit may not know that a statement has begun a transaction, and then does
+    nothing when it is told to commit.
+    """
 
     def begin(connection: Connection) -> None:
         connection.info[UNFINISHED] = True
-        for statement in statements:
+        for statement in backend.begin_migration:
             connection.exec_driver_sql(statement)
 
-    def end(connection: Connection) -> None:
-        if not connection.invalidated:
-            connection.info.pop(UNFINISHED, None)
+    def commit(connection: Connection) -> None:
+        if backend.begin_migration:
+            connection.exec_driver_sql("COMMIT")
+        connection.info.pop(UNFINISHED, None)
 
     event.listen(engine, "begin", begin)
-    event.listen(engine, "commit", end)
-    event.listen(engine, "rollback", end)
+    event.listen(engine, "commit", commit)
+    event.listen(engine, "rollback", lambda connection: _roll_back(connection, backend))
     return engine
 
 
-def _roll_back(connection: Connection) -> None:
+def _roll_back(connection: Connection, backend: Backend) -> None:
     if connection.invalidated:
         return
     try:
-        connection.connection.rollback()
+        backend.roll_back(connection.connection.dbapi_connection)
     except Exception:  # noqa: BLE001 - as every driver says it: the connection is of no use
         connection.invalidate()
     else:
-        connection.info.pop(UNFINISHED)
+        connection.info.pop(UNFINISHED, None)
 
 
 def _executing(statements: tuple[str, ...]) -> Callable[[DBAPIConnection, object], None]:
@@ -224,12 +233,16 @@ def _executing(statements: tuple[str, ...]) -> Callable[[DBAPIConnection, object
     return execute
 
 
-def _roll_back_unfinished(
-    connection: DBAPIConnection, record: ConnectionPoolEntry, _: PoolResetState
-) -> None:
+def _rolling_back_unfinished(
+    backend: Backend,
+) -> Callable[[DBAPIConnection, ConnectionPoolEntry, PoolResetState], None]:
     """Keep abandoned transactions out of the pool."""
-    if record.info.pop(UNFINISHED, False):
-        connection.rollback()
+
+    def roll_back(connection: DBAPIConnection, record: ConnectionPoolEntry, _: object) -> None:
+        if record.info.pop(UNFINISHED, False):
+            backend.roll_back(connection)
+
+    return roll_back
 
 
 def _shows_no_row(record: logging.LogRecord) -> bool:

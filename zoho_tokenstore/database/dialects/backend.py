@@ -149,6 +149,10 @@ class Backend:
         """Return whether a driver's connection is encrypted, ``None`` where that is unknown."""
         return None
 
+    def roll_back(self, connection: DriverConnection) -> None:
+        """Roll back the transaction that a statement has begun on a driver's connection."""
+        connection.rollback()
+
     def one_of(self, column: Column[Any]) -> ColumnElement[bool]:
         """Build the condition that a column has one of the values in the parameter of its name."""
         return column.in_(bindparam(column.name, type_=column.type, expanding=True))

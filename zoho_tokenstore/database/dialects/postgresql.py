@@ -92,6 +92,12 @@ class PostgreSQL(Backend):
         # psycopg2 has it on info, psycopg on what info is made from.
         return bool(getattr(connection, "pgconn", connection.info).ssl_in_use)
 
+    def roll_back(self, connection: DriverConnection) -> None:
+        """Send the statement: psycopg2 in autocommit knows of no transaction to roll back."""
+        cursor = connection.cursor()
+        cursor.execute("ROLLBACK")
+        cursor.close()
+
     def one_of(self, column: Column[Any]) -> ColumnElement[bool]:
         """Build the condition with one array, which is faster to send and to plan."""
         return column == any_(bindparam(column.name, type_=ARRAY(column.type)))
