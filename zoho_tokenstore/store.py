@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -22,17 +23,16 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
-from zoho_tokenstore.refresh.inflight import RefreshClaim, credential_digest
-from zoho_tokenstore.refresh.lease import is_late, lease_after_login, settle_lease
+from zoho_tokenstore.refresh.inflight import RefreshClaim
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
 from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.claimed_saves import save_claimed
 from zoho_tokenstore.storage.leases import SharedLeases
 from zoho_tokenstore.storage.maintenance import iter_records
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.tables import TokenTables
-from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tracebacks import hides_frames
 
@@ -111,6 +111,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
                 RefreshCoordinator(refresh, leases, digest=self._digest), self._save_claimed
             )
         self._ready = False
+        self._replaced = 0
         self._setting_up = threading.Lock()
 
     @classmethod
@@ -180,7 +181,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         self._tables.deletion.delete_ids(session, keys, "policy-expired")
 
     def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
-        rows = (self._tables if self._ready else self._set_up()).tokens
+        rows = self._tables_to_write().tokens
         if self._skew.milliseconds:
             tokens = list(map(self._skew.to_database, tokens))
         if len(tokens) != 1:
@@ -193,72 +194,32 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     def _save_claimed(
         self, token: TokenRecord, claim: RefreshClaim
     ) -> tuple[str, TokenRecord | None]:
-        """Save a refreshed token, and settle its claim; see :class:`SDKRefreshes`."""
-        stored = self._skew.to_database(token)
-        leases, rows = self._tables.leases, self._tables.tokens
-
-        def work(session: Session) -> tuple[str, TokenRecord | None]:
-            newer = None
-            if not self._settle_unchanged_lease(session, claim):
-                newer = self._find_newer(session, token, stored, claim)
-            if newer is not None:
-                return newer.id or "", newer
-            key = rows.save_row(session, stored)
-            if claim.is_login:
-                leases.delete_leases(session, claim.key)
-                self._record_login(session, key, stored, claim)
-            return key, None
-
-        return self._database.write(work)
-
-    def _settle_unchanged_lease(self, session: Session, claim: RefreshClaim) -> bool:
-        """Settle the lease of a refresh without reading it, unless it has changed since."""
-        settled = None if claim.is_login else settle_lease(claim.lease, claim.owner)
-        return settled is not None and self._tables.leases.write_lease(session, claim.key, settled)
-
-    def _find_newer(
-        self, session: Session, token: TokenRecord, stored: TokenRecord, claim: RefreshClaim
-    ) -> TokenRecord | None:
-        """Settle a lease that has changed; return the row that must not be overwritten."""
-        lease, _ = self._tables.leases.read_lease(session, claim.key)
-        if not is_late(lease, claim.owner):
-            if not claim.is_login and (settled := settle_lease(lease, claim.owner)):
-                self._tables.leases.write_lease(session, claim.key, settled)
-            return None
-        wanted = TokenRecord(id=token.id) if token.id else token
-        row = self._tables.tokens.find_row(session, wanted)
-        if row is None or claim.is_needed_by(row):
-            return None
-        return self._skew.to_host(row) if claim.has_changed(row, stored) else token.with_id(row.id)
-
-    def _record_login(
-        self, session: Session, key: str, token: TokenRecord, claim: RefreshClaim
-    ) -> None:
-        """Count the access token of a login, so that it is not refreshed early at once."""
-        leases = self._tables.leases
-        row = digest("id", key)
-        lease, now = leases.read_lease(session, row)
-        credential = credential_digest(token, self._digest)
-        leases.write_lease(
-            session, row, lease_after_login(lease, now, owner=claim.owner, credential=credential)
-        )
+        return self._database.write(save_claimed, self._tables_to_write(), self._skew, token, claim)
 
     def _digest(self, purpose: str, *values: str) -> str:
         return self._tables.codec.digest(purpose, *values)
 
     def _delete_record(self, key: str) -> None:
-        tables = self._tables if self._ready else self._set_up()
-        self._database.write(tables.deletion.delete_ids, [key])
+        self._database.write(self._tables_to_write().deletion.delete_ids, [key])
 
     def _delete_all_records(self) -> None:
-        tables = self._tables if self._ready else self._set_up()
-        self._database.write(tables.deletion.delete_everything)
+        self._database.write(self._tables_to_write().deletion.delete_everything)
 
     def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         tables = self._tables if self._ready else self._set_up()
         if tables.retention is not None:
             tables.deletion.delete_where(self._database, tables.retention.outdated_now())
         return map(self._skew.to_host, iter_records(self._database, tables.tokens, on_error))
+
+    def _tables_to_write(self) -> TokenTables:
+        """Open the tables, anew if the database file is another one than before."""
+        replaced = self._database.notice_replacement()
+        if replaced != self._replaced:
+            with self._setting_up:
+                self._replaced = replaced
+                self._tables = replace(self._tables)  # its keys may be others
+                self._ready = False
+        return self._tables if self._ready else self._set_up()
 
     def _set_up(self) -> TokenTables:
         """Check the schema, set up an empty database, and open the tables, once."""

@@ -7,16 +7,17 @@ import threading
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import create_engine, event, make_url, text
 
 from support import login, make_token, record, sdk_error, stored, wait_until
-from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import (
     CorruptDatabaseError,
     DatabaseBusyError,
     DatabaseFullError,
     DatabaseUnavailableError,
     ReadOnlyDatabaseError,
+    SchemaMissingError,
 )
 
 
@@ -206,3 +207,84 @@ def test_a_transaction_that_fails_stores_nothing_of_itself(sql_store, monkeypatc
     assert stored(sql_store) == before
     sql_store.save_token(login("alice", access_token="whole"))
     assert record(sql_store.find_token(make_token("alice"))).access_token == "whole"
+
+
+@pytest.mark.parametrize("url", ["sqlite:///tokens.db", "sqlite:///file:tokens.db?uri=true"])
+def test_a_relative_path_is_the_same_file_after_a_change_of_directory(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    with SQLAlchemyTokenStore(url) as store, SQLAlchemyTokenStore(url) as late:
+        store.save_token(login("alice"))
+        monkeypatch.chdir(other)
+        store.close()
+        assert len(stored(store)) == len(stored(late)) == 1
+    assert list(other.iterdir()) == []
+
+
+def replace_file(sqlite_url, tmp_path, users=()):
+    """Put another database file in the place of the one that is open."""
+    backup = tmp_path / "backup.db"
+    with SQLAlchemyTokenStore(f"sqlite:///{backup}") as store:
+        store.get_tokens()
+        store.save_tokens([login(user) for user in users])
+    for suffix in ("-wal", "-shm"):
+        (tmp_path / f"tokens.db{suffix}").unlink(missing_ok=True)
+    backup.rename(make_url(sqlite_url).database)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda store: store.save_token(login("bob")),
+        lambda store: store.save_tokens([login("bob"), login("carol")]),
+        lambda store: store.delete_token("x"),
+        lambda store: store.delete_tokens(),
+    ],
+    ids=["save_token", "save_tokens", "delete_token", "delete_tokens"],
+)
+@pytest.mark.parametrize("audit", [True, False])
+def test_a_file_that_was_replaced_is_opened_by_the_next_change(tmp_path, sqlite_url, change, audit):
+    with (
+        SQLAlchemyTokenStore(sqlite_url, audit=audit) as store,
+        SQLAlchemyTokenStore(sqlite_url, audit=audit) as other,
+    ):
+        for opened in (store, other):
+            opened.save_token(login("alice"))
+        replace_file(sqlite_url, tmp_path, ["of the backup"])
+        change(store)
+        with SQLAlchemyTokenStore(f"{sqlite_url}?timeout=5") as fresh:
+            expected = stored(fresh)
+            assert "alice" not in {row["user_name"] for row in expected}
+            assert stored(store) == expected
+            other.save_token(login("dave"))
+            assert len(stored(fresh)) == len(expected) + 1
+
+
+def test_a_replaced_file_may_have_other_keys(tmp_path, sqlite_url):
+    keyring = Keyring.from_text(Keyring.generate_key())
+    with SQLAlchemyTokenStore(sqlite_url, keyring=keyring) as store:
+        store.save_token(login(refresh_token="shared"))
+        replace_file(sqlite_url, tmp_path)
+        store.save_token(login(refresh_token="shared"))
+        assert store.find_token(make_token(refresh_token="shared")) is not None
+    with SQLAlchemyTokenStore(sqlite_url, keyring=keyring) as store:
+        assert store.find_token(make_token(refresh_token="shared")) is not None
+
+
+@pytest.mark.parametrize("create", [True, False])
+def test_a_file_that_was_removed_takes_no_more_saves(tmp_path, sqlite_url, create):
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        store.get_tokens()
+    with SQLAlchemyTokenStore(sqlite_url, create=create) as store:
+        store.save_token(login("alice"))
+        for suffix in ("", "-wal", "-shm"):
+            (tmp_path / f"tokens.db{suffix}").unlink(missing_ok=True)
+        if create:
+            store.save_token(login("bob"))
+        else:
+            with sdk_error(SchemaMissingError, "does not exist"):
+                store.save_token(login("bob"))
+    if create:
+        with SQLAlchemyTokenStore(sqlite_url) as store:
+            assert [row["user_name"] for row in stored(store)] == ["bob"]

@@ -41,6 +41,7 @@ class Connections:
         self._limit = limit
         self._keeps_connections = keeps_connections
         self._holders = 0
+        self._replacements = 0
         self.engines = make_engines()
         self.sessions = self._new_sessions()
         _all.add(self)
@@ -97,6 +98,16 @@ class Connections:
         self.sessions = self._new_sessions()
         sessions.close()
         engines.autocommit.pool.dispose()
+
+    def notice_replacement(self) -> int:
+        """Close the connections to a file that was replaced; return how often that has happened."""
+        file = self.engines.file
+        if file is not None and file.was_replaced():
+            with _sharing:
+                if self.engines.file is file:
+                    self._replacements += 1
+                    self.close()
+        return self._replacements
 
     def leave_to_parent(self) -> None:
         """Start anew in a forked child, without closing what belongs to its parent.

@@ -49,7 +49,9 @@ class Database:
             self.url = database.url
             self._connections = Connections.of_engine(database)
         else:
-            self.url = resolve(database)
+            url = resolve(database)
+            # A process that changes its directory keeps its database.
+            self.url = backend_of(url).absolute_url(url)
             self._connections = Connections.of_url(self.url, create=create, limit=connections)
         self._connections.hold_for(self)
         self.backend = backend_of(self.url)
@@ -119,6 +121,14 @@ class Database:
                 return work(connection)
         except SQLAlchemyError as error:
             raise translate(error, self.url) from error
+
+    def notice_replacement(self) -> int:
+        """Close all connections to a file that is not at its path any more.
+
+        Returns:
+            How often that has happened in this process.
+        """
+        return self._connections.notice_replacement()
 
     def pool_status(self) -> str:
         """Return the size of the pool, and how many of its connections are in use."""

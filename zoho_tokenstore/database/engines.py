@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
 from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.database.dialects.backend import Backend
+from zoho_tokenstore.database.files import OpenedFile
 from zoho_tokenstore.database.sessions import AFTER_COMMIT
 from zoho_tokenstore.database.tls import warn_if_unencrypted
 from zoho_tokenstore.database.urls import missing_driver
@@ -42,6 +43,7 @@ class Engines:
         begin_write: Statements that begin a transaction in autocommit.
         backend: What is particular about this kind of database.
         is_ours: Whether the pool is not the caller's.
+        file: The database file that the pool has open, ``None`` without one.
     """
 
     autocommit: Engine
@@ -49,6 +51,7 @@ class Engines:
     begin_write: tuple[str, ...]
     backend: Backend
     is_ours: bool
+    file: OpenedFile | None = None
 
     @classmethod
     def of_url(cls, url: URL, *, create: bool, limit: int = 1) -> Self:
@@ -76,6 +79,10 @@ class Engines:
         backend.prepare(first, create=create)
         warn_if_unencrypted(first)
         event.listen(first, "connect", _executing(backend.on_connect))
+        path = backend.file_of(url)
+        file = None if path is None else OpenedFile(path)
+        if file is not None:
+            event.listen(first, "connect", file.note_connection)
         event.listen(first, "reset", _rolling_back_unfinished(backend))
         return cls(
             _quiet(first),
@@ -83,6 +90,7 @@ class Engines:
             backend.begin_write,
             backend,
             is_ours=True,
+            file=file,
         )
 
     @classmethod

@@ -133,6 +133,10 @@ class Backend:
         """Return the database file, ``None`` for a server or a database in memory."""
         return None
 
+    def absolute_url(self, url: URL) -> URL:
+        """Return the URL of the same database for a process in any directory."""
+        return url
+
     def is_in_memory(self, url: URL) -> bool:
         """Return whether the database ends with its connection."""
         return False

@@ -120,6 +120,15 @@ class SQLite(Backend):
             name = ":memory:" if url.query.get("mode") == "memory" else unquote(urlsplit(name).path)
         return None if name == ":memory:" else Path(name)
 
+    def absolute_url(self, url: URL) -> URL:
+        """Return the URL with the file's absolute path."""
+        path = self.file_of(url)
+        if path is None or path.is_absolute():
+            return url
+        is_uri = (url.database or "").startswith("file:")
+        absolute = f"file:{quote(str(path.absolute()))}" if is_uri else str(path.absolute())
+        return url.set(database=absolute)
+
     def is_in_memory(self, url: URL) -> bool:
         """Return whether the database ends with its connection."""
         return self.file_of(url) is None
