@@ -2,9 +2,11 @@
 
 import logging
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -74,6 +76,14 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         MissingSDKError: No Zoho CRM SDK is installed.
     """
 
+    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Remember the arguments, by which a store is copied and pickled."""
+        self = super().__new__(cls)
+        self._arguments = (args, options)
+        return self
+
     @hides_frames
     def __init__(  # noqa: PLR0913 - what can be set, by name
         self,
@@ -131,6 +141,28 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         own = ("keyring", "audit", "accept_readable", "connections")
         options = {name: getattr(settings, name) for name in own} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copy and pickle the arguments: the copy has connections of its own process.
+
+        A pickle holds the URL with its password, and the keys of a keyring made from text.
+
+        Raises:
+            TypeError: The store has an engine or a keyring that cannot be pickled.
+        """
+        args, options = self._arguments
+        if isinstance(args[0] if args else options["database"], Engine):
+            raise TypeError("a store on an Engine cannot be pickled or copied: pass a database URL")
+        # The URL in use, because a relative path may mean another file elsewhere.
+        options = options | {"database": self._database.url}
+        try:
+            pickle.dumps(options)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise TypeError(
+                "the store cannot be pickled or copied: its keyring reads the keys by a function "
+                "that cannot; pass a function of a module, a file or text"
+            ) from error
+        return partial(type(self), **options), ()
 
     def close(self) -> None:
         """Close the store's connections; the next use opens new ones."""

@@ -1,14 +1,18 @@
 """Many processes at once, on one database."""
 
+import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from copy import copy, deepcopy
+from pickle import dumps, loads
 
 import pytest
 from sqlalchemy import create_engine
 from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 
 from support import login, make_token, stored
-from zoho_tokenstore import SQLAlchemyTokenStore
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 
 CROWD = 16
 
@@ -131,3 +135,45 @@ def test_children_and_their_parent_use_a_store_that_was_used_before_the_fork(url
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         assert codes == [0, 0, 0]
         assert len(stored(store)) == 4 + 3
+
+
+def find_refresh_token(store, user):
+    return store.find_token(make_token(user)).get_refresh_token()
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_a_store_is_handed_to_another_process(tmp_path, monkeypatch, method):
+    monkeypatch.chdir(tmp_path)
+    keys = tmp_path / "keys"
+    keys.write_text(Keyring.generate_key())
+    keys.chmod(0o600)
+    with SQLAlchemyTokenStore(
+        "sqlite:///tokens.db", table="tokens", keyring=Keyring.from_file(keys), connections=2
+    ) as store:
+        store.save_token(login("alice"))
+        monkeypatch.chdir("/")
+        context = multiprocessing.get_context(method)
+        with ProcessPoolExecutor(1, mp_context=context) as others:
+            found = others.submit(find_refresh_token, store, "alice").result()
+    assert found == "1000.refresh.alice"
+
+
+@pytest.mark.parametrize("copied", [copy, deepcopy, lambda store: loads(dumps(store))])
+def test_a_copy_is_a_store_with_the_same_arguments(sqlite_url, copied):
+    keyring = Keyring.from_text(Keyring.generate_key())
+    with SQLAlchemyTokenStore(database=sqlite_url, keyring=keyring, missing_id="raise") as store:
+        store.save_token(login("alice"))
+        with copied(store) as other:
+            assert other is not store
+            assert find_refresh_token(other, "alice") == "1000.refresh.alice"
+            with pytest.raises(SDKException):
+                other.find_token_by_id("unknown")
+
+
+def test_what_cannot_travel_is_said(sqlite_url):
+    engine = create_engine(sqlite_url)
+    with pytest.raises(TypeError, match="pass a database URL"):
+        dumps(SQLAlchemyTokenStore(engine))
+    keyring = Keyring.from_callable(lambda: f"one:{'A' * 43}")
+    with pytest.raises(TypeError, match="keyring reads the keys by a function"):
+        dumps(SQLAlchemyTokenStore(sqlite_url, keyring=keyring))

@@ -4,7 +4,7 @@ from traceback import format_exception
 
 import pytest
 
-from sdks import SDK, OAuthToken
+from sdks import OAuthToken, SDKException
 from support import expires_in, login, make_token, record, sdk_error, stored
 from zoho_tokenstore.errors import ConfigurationError, InvalidTokenError, TokenTypeError
 
@@ -64,7 +64,7 @@ def test_an_expiry_may_be_digits_or_a_whole_number(store, expiry):
 def test_an_id_that_is_not_text_is_an_error(store, key):
     with sdk_error(TokenTypeError, "the id must be text"):
         store.delete_token(key)
-    with sdk_error(TokenTypeError, SDK.unknown_id or "the id must be text"):
+    with sdk_error(TokenTypeError, "the id must be text"):
         store.find_token_by_id(key)
 
 
@@ -104,3 +104,20 @@ def test_the_next_call_works_after_any_of_them(store):
 def test_missing_id_takes_two_values(make_store):
     with pytest.raises(ConfigurationError, match="'none' or 'raise'"):
         make_store(missing_id="ignore")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: store.find_token(5),
+        lambda store: store.find_token_by_id(None),
+        lambda store: store.save_token(None),
+        lambda store: store.delete_token(None),
+    ],
+    ids=["find_token", "find_token_by_id", "save_token", "delete_token"],
+)
+def test_the_sdks_error_names_the_method_and_this_store(store, call, request):
+    with pytest.raises(SDKException) as caught:
+        call(store)
+    method = request.node.callspec.id.rpartition("-")[2]
+    assert f"Exception in {method} - {type(store).__name__}: " in str(caught.value)

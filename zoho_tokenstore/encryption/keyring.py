@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from secrets import token_bytes, token_hex
@@ -97,7 +98,7 @@ class Keyring:
             ConfigurationError: The file cannot be read, or other users can change it.
         """
         file = Path(path)
-        keyring = cls.from_callable(lambda: _text_of(file))
+        keyring = cls.from_callable(partial(_text_of, file))
         if os.name == "posix" and file.stat().st_mode & stat.S_IROTH:
             warnings.warn(
                 f"key file {file} is readable by every user: run chmod o-r {file}",
@@ -125,7 +126,7 @@ class Keyring:
         """Return a key, read again from the source if it is not known yet."""
         if key_id not in self._keys and self._fetch is not None:
             now = time.monotonic()
-            if now - self._fetched >= FETCH_PAUSE:
+            if not 0 <= now - self._fetched < FETCH_PAUSE:  # a pickle's clock was another one
                 self._fetched = now
                 self._keys |= {key.id: key for key in _fetched(self._fetch)}
         return self._keys.get(key_id)

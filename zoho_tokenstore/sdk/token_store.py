@@ -38,7 +38,8 @@ def _raises_sdk_exception(method: F) -> F:
         except TokenStoreError as error:
             args, kwargs = (), {}  # what a traceback would show
             log_swallowed(method.__name__, error)
-            raise self._sdk.sdk_exception(method.__name__, error) from without_frames(error)
+            name = type(self).__name__
+            raise self._sdk.sdk_exception(name, method.__name__, error) from without_frames(error)
 
     return cast("F", call)
 
