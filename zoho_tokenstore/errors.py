@@ -30,6 +30,7 @@ The exception hierarchy, each class with the builtin it also is::
         ├── DatabaseUnavailableError   ConnectionError
         ├── DatabaseBusyError          TimeoutError
         ├── ReadOnlyDatabaseError      PermissionError
+        ├── MissingPrivilegeError      PermissionError
         ├── DatabaseFullError          OSError
         ├── CorruptDatabaseError
         └── SchemaError
@@ -226,6 +227,10 @@ class DatabaseBusyError(DatabaseError, TimeoutError):
 
 class ReadOnlyDatabaseError(DatabaseError, PermissionError):
     """The database can be read but not written."""
+
+
+class MissingPrivilegeError(DatabaseError, PermissionError):
+    """The database user may not do this; the message has the ``GRANT`` that allows it."""
 
 
 class DatabaseFullError(DatabaseError, OSError):

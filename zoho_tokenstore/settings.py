@@ -74,7 +74,10 @@ class Settings:
             ConfigurationError: A value is missing or invalid; the message names the variable.
         """
         options = overrides or {}
-        values = {name: options.get(name) or environ.get(PREFIX + name.upper()) for name in NAMES}
+        values = {
+            name: (options.get(name) or environ.get(PREFIX + name.upper()) or "").strip() or None
+            for name in NAMES
+        }
         if options.get("keys_file"):
             values["keys"] = None
         try:

@@ -113,7 +113,7 @@ def test_version_and_help(run_command):
         (("upgrade", "--url", "sqlite:////no/such/folder/x.db"), 1, "does not exist: create it"),
         (("upgrade", "--url", "nodb://host/x"), 2, "invalid database URL for nodb"),
         (("upgrade", "9999", "--url", "sqlite://"), 1, "Can't locate revision"),
-        (("upgrade", "--url", "mysql+asyncmy://h/d"), 1, "zoho-tokenstore[mysql]"),
+        (("upgrade", "--url", "mysql+cymysql://h/d"), 1, "cymysql"),
     ],
 )
 def test_failures_are_one_clear_line_and_the_right_status(arguments, status, message, run_command):
@@ -127,7 +127,7 @@ def test_failures_are_one_clear_line_and_the_right_status(arguments, status, mes
 
 def test_passwords_are_not_shown(run_command):
     result = run_command(
-        None, "upgrade", "--url", "mysql+asyncmy://me:s3cret-word@h/d?password=s3cret-word"
+        None, "upgrade", "--url", "mysql+cymysql://me:s3cret-word@h/d?password=s3cret-word"
     )
     assert result.status == 1
     assert "s3cret" not in result.out + result.err

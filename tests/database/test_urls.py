@@ -1,14 +1,15 @@
 """URLs, names, environment and drivers."""
 
 import logging
+import re
 import socket
 
 import pytest
 from sqlalchemy import create_engine, make_url
 
 from support import LOGIN, login, make_token, sdk_error, stored
-from zoho_tokenstore import SQLAlchemyTokenStore
-from zoho_tokenstore.database import faults
+from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore.database import faults, urls
 from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.database.faults import translate
 from zoho_tokenstore.database.urls import resolve
@@ -44,8 +45,8 @@ def test_a_malformed_url_is_a_configuration_error(database):
 @pytest.mark.parametrize(
     ("url", "extra"),
     [
-        ("postgresql+pg8000://h/d", r"zoho-tokenstore\[postgresql\]"),
-        ("mysql+asyncmy://h/d", r"zoho-tokenstore\[mysql\]"),
+        ("postgresql+pg8000://h/d", "install 'pg8000'"),
+        ("mysql+cymysql://h/d", "install 'cymysql'"),
         ("mssql+pymssql://h/d", "install 'pymssql'"),
     ],
 )
@@ -53,6 +54,67 @@ def test_a_missing_driver_is_named_with_what_installs_it(url, extra):
     with pytest.raises(MissingDriverError, match=extra) as caught:
         SQLAlchemyTokenStore(url)
     assert isinstance(caught.value, ImportError)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+asyncpg://h/d",
+        "postgresql+psycopg_async://h/d",
+        "sqlite+aiosqlite:///tokens.db",
+        "mysql+aiomysql://h/d",
+        "mysql+asyncmy://h/d",
+    ],
+)
+def test_an_asynchronous_driver_is_refused_with_the_way_out(url):
+    with pytest.raises(ConfigurationError, match=r"as (postgresql|sqlite|mysql)://.*to_thread"):
+        SQLAlchemyTokenStore(url)
+
+
+def test_an_asynchronous_engine_is_refused_with_the_way_out():
+    class AsyncEngine:  # SQLAlchemy's own needs a driver that is installed
+        sync_engine = None
+
+    with pytest.raises(ConfigurationError, match="pass a database URL"):
+        SQLAlchemyTokenStore(AsyncEngine())
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["opxq@sexq", "opxq@sexq/amxq", "50%xq@hoxq", "opxq/exq@sexq@amxq"],
+    ids=["at", "both", "percent", "more"],
+)
+def test_a_password_that_is_not_quoted_is_said_and_not_shown(password):
+    with pytest.raises(ConfigurationError, match="percent-encode") as caught:
+        SQLAlchemyTokenStore(f"postgresql://app:{password}@db.example.com/tokens")
+    assert not [part for part in re.split("[@/%]", password) if part in str(caught.value)]
+
+
+@pytest.mark.parametrize("name", urls.HINTS)
+def test_a_parameter_of_another_library_gets_a_hint(name):
+    with pytest.raises(ConfigurationError, match=f"{name}.*: (pass|remove|write) "):
+        SQLAlchemyTokenStore(f"postgresql://h/d?{name}=x")
+
+
+def test_blanks_around_the_url_are_taken_off(tmp_path):
+    environ = {
+        "ZOHO_TOKENSTORE_URL": f" sqlite:///{tmp_path}/tokens.db\n",
+        "ZOHO_TOKENSTORE_KEYS": f"\n{Keyring.generate_key()} \n",
+        "ZOHO_TOKENSTORE_CONNECTIONS": " 2\n",
+    }
+    with SQLAlchemyTokenStore.from_env(environ) as store:
+        store.save_token(login("alice"))
+    assert (tmp_path / "tokens.db").exists()
+    with SQLAlchemyTokenStore(f"\nsqlite:///{tmp_path}/other.db ") as store:
+        store.get_tokens()
+    assert (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("connections", ["0", "-1", "many", "1.5"])
+def test_the_environment_has_a_whole_number_of_connections(connections):
+    environ = {"ZOHO_TOKENSTORE_URL": "sqlite://", "ZOHO_TOKENSTORE_CONNECTIONS": connections}
+    with pytest.raises(ConfigurationError, match="ZOHO_TOKENSTORE_CONNECTIONS"):
+        SQLAlchemyTokenStore.from_env(environ)
 
 
 @pytest.mark.parametrize(

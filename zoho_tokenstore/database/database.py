@@ -5,14 +5,20 @@ from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar, TypeVarTuple
 
 from sqlalchemy import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS, Connections
 from zoho_tokenstore.database.dialects import backend_of
-from zoho_tokenstore.database.faults import describe, retry_pauses, translate
+from zoho_tokenstore.database.faults import (
+    READ_ONLY_SECONDS,
+    describe,
+    retry_pauses,
+    translate,
+    unknown_parameter,
+)
 from zoho_tokenstore.database.urls import resolve
-from zoho_tokenstore.errors import DatabaseUnavailableError, TokenStoreError
+from zoho_tokenstore.errors import ConfigurationError, DatabaseUnavailableError, TokenStoreError
 
 __all__ = ["Database"]
 
@@ -48,12 +54,18 @@ class Database:
         if isinstance(database, Engine):
             self.url = database.url
             self._connections = Connections.of_engine(database)
+        elif hasattr(database, "sync_engine"):
+            raise ConfigurationError(
+                "the engine is asynchronous, and the store's calls are synchronous: pass a "
+                "database URL, and call the store with asyncio.to_thread"
+            )
         else:
             url = resolve(database)
             # A process that changes its directory keeps its database.
             self.url = backend_of(url).absolute_url(url)
             self._connections = Connections.of_url(self.url, create=create, limit=connections)
         self._connections.hold_for(self)
+        self._read_only_until = 0.0
         self.backend = backend_of(self.url)
 
     def read(self, work: Callable[[Session, *Ts], T], *args: *Ts) -> T:
@@ -150,9 +162,10 @@ class Database:
         A connection that turns out to be useless is discarded.
         """
         if isinstance(error, DBAPIError):
-            if self.backend.is_stale(error):
-                session.invalidate()
-            return next(pauses, None) if self.backend.is_transient(error) else None
+            return self._pause_after_fault(error, session, pauses)
+        if isinstance(error, PendingRollbackError):  # the connection broke within the transaction
+            session.invalidate()
+            return next(pauses, None)
         if isinstance(error, (SQLAlchemyError, TokenStoreError)):
             return None
         # The driver failed over what it read: the next bytes may answer another question.
@@ -160,6 +173,21 @@ class Database:
             self.url
         ):  # reads nothing from a network, and would be lost
             session.invalidate()
-        raise DatabaseUnavailableError(
+        raise unknown_parameter(error, self.url) or DatabaseUnavailableError(
             f"the database driver failed: {type(error).__name__}"
         ) from error
+
+    def _pause_after_fault(
+        self, error: DBAPIError, session: Session, pauses: Iterator[float]
+    ) -> float | None:
+        if self.backend.is_stale(error):
+            session.invalidate()
+        if not self.backend.is_transient(error):
+            return None
+        if self.backend.code_of(error) not in self.backend.read_only:
+            return next(pauses, None)
+        # A server that is being replaced is read-only for seconds, a replica for good.
+        pause = next(pauses, None) if time.monotonic() > self._read_only_until else None
+        if pause is None:
+            self._read_only_until = time.monotonic() + READ_ONLY_SECONDS
+        return pause

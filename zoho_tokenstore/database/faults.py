@@ -10,15 +10,31 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from zoho_tokenstore.database.dialects import backend_of
-from zoho_tokenstore.errors import DatabaseBusyError, DatabaseError
+from zoho_tokenstore.errors import (
+    ConfigurationError,
+    DatabaseBusyError,
+    DatabaseError,
+    DatabaseUnavailableError,
+    TokenStoreError,
+)
 
-__all__ = ["RETRY_SECONDS", "describe", "retry_pauses", "translate"]
+__all__ = [
+    "READ_ONLY_SECONDS",
+    "RETRY_SECONDS",
+    "describe",
+    "retry_pauses",
+    "translate",
+    "unknown_parameter",
+]
 
 RETRY_SECONDS: Final = 20.0
 """How long a transaction is retried before its last fault is reported."""
 
 SHORTEST_PAUSE: Final = 0.004
 LONGEST_PAUSE: Final = 1.0
+
+READ_ONLY_SECONDS: Final = 60.0
+"""How long a database that stayed read-only through all retries is not retried again."""
 
 
 def retry_pauses(started: float) -> Iterator[float]:
@@ -41,7 +57,19 @@ def describe(url: URL) -> str:
     return url.set(query={}).render_as_string(hide_password=True)
 
 
-def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
+def unknown_parameter(error: Exception, url: URL) -> ConfigurationError | None:
+    """Return the error about a parameter of the URL that the driver refuses by name, if it does."""
+    words = str(error)
+    for name in url.query:
+        if f"'{name}'" in words or f'"{name}"' in words:
+            return ConfigurationError(
+                f"the driver {url.drivername} does not know the parameter {name!r} of the database "
+                "URL: remove it, or look up the driver's own name for it"
+            )
+    return None
+
+
+def translate(error: SQLAlchemyError, url: URL) -> TokenStoreError:
     """Return the error to raise for an exception of SQLAlchemy.
 
     Args:
@@ -53,5 +81,14 @@ def translate(error: SQLAlchemyError, url: URL) -> DatabaseError:
         return DatabaseBusyError(f"the connection pool of {name} is exhausted; retry")
     if not isinstance(error, DBAPIError):
         return DatabaseError(f"{name} failed: {type(error).__name__}")
-    kind, advice = backend_of(url).fault_of(error)
+    backend = backend_of(url)
+    if error.statement is None and backend.file_of(url) is None:
+        words = " ".join(backend.words_of(error).split())
+        if url.password:
+            words = words.replace(url.password, "…")
+        return unknown_parameter(error, url) or DatabaseUnavailableError(
+            f"{name} cannot be reached: {words}; check the host, port, "
+            "user name, password (special characters percent-encoded) and database in the URL"
+        )
+    kind, advice = backend.fault_of(error, url)
     return kind(f"{name} {advice}")

@@ -24,6 +24,8 @@ from zoho_tokenstore.errors import (
     DatabaseBusyError,
     DatabaseError,
     DatabaseUnavailableError,
+    MissingPrivilegeError,
+    ReadOnlyDatabaseError,
 )
 
 __all__ = ["Backend", "DriverConnection", "Fault", "MergedColumns"]
@@ -45,7 +47,6 @@ class Backend:
     A database that has no module of its own gets this class: standard SQL, no retries.
 
     Attributes:
-        extra: The extra of this package that installs a driver.
         drivers: SQLAlchemy's name and the module of each driver, preferred ones first.
         timeouts: Connection arguments that bound a call, by SQLAlchemy's name of the driver;
             seconds unless the driver's documentation says otherwise.
@@ -68,12 +69,14 @@ class Backend:
         writes_in_cte: Whether a ``WITH`` clause may change a table.
         transient: SQLSTATEs or error numbers after which the same transaction can succeed.
         stale: Those after which the connection is useless, though SQLAlchemy may not say so.
+        read_only: Those after which the server may be writable again in a moment, or never.
+        denied: Those that say that the user lacks a privilege.
+        faults: The errors to raise for others.
         no_idle_rollback: Drivers that send a rollback to the server even when there is nothing to
             roll back, unless told otherwise.
         tls_option: What to add to a URL so that its connections are encrypted.
     """
 
-    extra: ClassVar[str | None] = None
     drivers: ClassVar[tuple[tuple[str, str], ...]] = ()
     timeouts: ClassVar[Mapping[str, Mapping[str, int]]] = {}
     hooked_arguments: ClassVar[tuple[str, ...]] = ()
@@ -95,6 +98,9 @@ class Backend:
     writes_in_cte: ClassVar[bool] = False
     transient: ClassVar[frozenset[str | int]] = frozenset()
     stale: ClassVar[frozenset[str | int]] = frozenset()
+    read_only: ClassVar[frozenset[str | int]] = frozenset()
+    denied: ClassVar[frozenset[str | int]] = frozenset()
+    faults: ClassVar[Mapping[str | int, Fault]] = {}
     no_idle_rollback: ClassVar[tuple[str, ...]] = ()
     tls_option: ClassVar[str] = ""
 
@@ -186,6 +192,10 @@ class Backend:
                 return code
         return None
 
+    def words_of(self, error: DBAPIError) -> str:
+        """Return what the driver or the server says, without its number."""
+        return str(error.orig)
+
     def is_stale(self, error: DBAPIError) -> bool:
         """Return whether the connection has to be discarded."""
         return error.connection_invalidated or self.code_of(error) in self.stale
@@ -198,11 +208,22 @@ class Backend:
         """
         return self.code_of(error) in self.transient or self.is_stale(error)
 
-    def fault_of(self, error: DBAPIError) -> Fault:
-        """Return the error to raise for a call that failed for good."""
-        if self.code_of(error) in self.transient:
+    def fault_of(self, error: DBAPIError, url: URL) -> Fault:
+        """Return the error to raise for a statement that failed for good."""
+        code = self.code_of(error)
+        if code in self.transient:
             return DatabaseBusyError, "is busy with concurrent writers; retry"
+        if code in self.read_only:
+            return ReadOnlyDatabaseError, "is read-only: connect to the primary server"
+        if code in self.denied:
+            return MissingPrivilegeError, self.denial_of(error, url)
+        if known := self.faults.get(code or ""):
+            return known
         kind = DatabaseError
         if self.is_stale(error) or isinstance(error, (OperationalError, InterfaceError)):
             kind = DatabaseUnavailableError
         return kind, f"failed: {type(error.orig).__name__}"
+
+    def denial_of(self, error: DBAPIError, url: URL) -> str:
+        """Return what was denied to the user of the URL, and the statement that grants it."""
+        return f"denies it to the user {url.username!r}: grant the privilege"

@@ -1,19 +1,32 @@
 """MySQL by PyMySQL, mysqlclient or mysql-connector-python."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import Insert, Select, Table
+from sqlalchemy import URL, Insert, Select, Table
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.types import TypeEngine
 
-from zoho_tokenstore.database.dialects.backend import Backend, DriverConnection, MergedColumns
+from zoho_tokenstore.database.dialects.backend import (
+    Backend,
+    DriverConnection,
+    Fault,
+    MergedColumns,
+)
+from zoho_tokenstore.errors import DatabaseFullError
 
 __all__ = ["BACKEND", "MySQL"]
 
 UNNUMBERED: Final = -1
 """The number of mysql-connector's own errors; the operational ones mean a dead connection."""
+
+FULL: Final[Fault] = (DatabaseFullError, "is full: free disk space")
+
+DENIED: Final = re.compile(
+    r"(?P<privilege>[A-Z ,]+) command denied to user .* for table (?P<table>.+)"
+)
 
 TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
 
@@ -21,7 +34,6 @@ TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 3
 class MySQL(Backend):
     """Serializable transactions; rows as JSON arrays."""
 
-    extra: ClassVar[str | None] = "mysql"
     drivers: ClassVar[tuple[tuple[str, str], ...]] = (
         ("pymysql", "pymysql"),
         ("mysqldb", "MySQLdb"),
@@ -68,6 +80,13 @@ class MySQL(Backend):
             3024,  # mysql-connector: read timeout, a bare DBAPIError
         }
     )
+    # https://dev.mysql.com/doc/mysql-errors/8.4/en/server-error-reference.html
+    read_only: ClassVar[frozenset[str | int]] = frozenset({1290, 1792, 1836})
+    denied: ClassVar[frozenset[str | int]] = frozenset({1044, 1142, 1143, 1227, 1370})
+    faults: ClassVar[Mapping[str | int, Fault]] = {
+        1021: FULL,
+        1114: FULL,
+    }
     # mysql-connector decides by itself, and cheaply.
     no_idle_rollback: ClassVar[tuple[str, ...]] = ("pymysql", "mysqldb")
     tls_option: ClassVar[str] = "?ssl_ca=/path/to/ca.pem"
@@ -91,6 +110,18 @@ class MySQL(Backend):
         insert = mysql.insert(table).from_select(names, rows)
         return insert.on_duplicate_key_update([*merged(insert.inserted).items()])
 
+    def denial_of(self, error: DBAPIError, url: URL) -> str:
+        """Quote the server, whose words name the privilege and the table."""
+        words = self.words_of(error)
+        found = DENIED.search(words)
+        if found is None:
+            return f"says: {words}; grant the user {url.username!r} what is missing"
+        name = found["table"].rpartition(".")[2].strip("'`")
+        return (
+            f"says: {words}; run GRANT {found['privilege']} ON `{url.database}`.`{name}` TO "
+            f"'{url.username}'@'%', with the host of the account"
+        )
+
     def code_of(self, error: DBAPIError) -> str | int | None:
         """Return the error number; the SQLSTATE is HY000 for most."""
         original = error.orig
@@ -98,6 +129,11 @@ class MySQL(Backend):
         if number is None and original is not None and original.args:
             number = original.args[0]  # PyMySQL, mysqlclient
         return number if isinstance(number, int) else None
+
+    def words_of(self, error: DBAPIError) -> str:
+        """Return the text beside the error number."""
+        arguments = error.orig.args if error.orig is not None else ()
+        return str(arguments[1] if len(arguments) > 1 else error.orig)
 
     def is_stale(self, error: DBAPIError) -> bool:
         """Return whether the connection has to be discarded."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from sqlalchemy import (
     ARRAY,
+    URL,
     Column,
     ColumnElement,
     Dialect,
@@ -25,8 +26,15 @@ from sqlalchemy import (
     event,
 )
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import DBAPIError
 
-from zoho_tokenstore.database.dialects.backend import Backend, DriverConnection, MergedColumns
+from zoho_tokenstore.database.dialects.backend import (
+    Backend,
+    DriverConnection,
+    Fault,
+    MergedColumns,
+)
+from zoho_tokenstore.errors import ConfigurationError, DatabaseBusyError, DatabaseFullError
 
 if TYPE_CHECKING:
     import psycopg
@@ -45,7 +53,6 @@ TIMEOUTS: Final = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
 class PostgreSQL(Backend):
     """Serializable transactions, and statements that change two tables at once."""
 
-    extra: ClassVar[str | None] = "postgresql"
     drivers: ClassVar[tuple[tuple[str, str], ...]] = (
         ("psycopg", "psycopg"),
         ("psycopg2", "psycopg2"),
@@ -72,6 +79,7 @@ class PostgreSQL(Backend):
             "40001",  # could not serialize access
             "40P01",  # deadlock
             "23505",  # unique key; another worker inserted the same login first
+            "55P03",  # lock_timeout
         }
     )
     stale: ClassVar[frozenset[str | int]] = frozenset(
@@ -80,10 +88,22 @@ class PostgreSQL(Backend):
             "57P01",  # terminated by the administrator
         }
     )
+    read_only: ClassVar[frozenset[str | int]] = frozenset({"25006"})
+    denied: ClassVar[frozenset[str | int]] = frozenset({"42501"})
+    # https://www.postgresql.org/docs/current/errcodes-appendix.html
+    faults: ClassVar[Mapping[str | int, Fault]] = {
+        "53100": (DatabaseFullError, "is full: free disk space"),
+        "57014": (
+            DatabaseBusyError,
+            "cancelled the statement: look for what holds it up, or raise its statement_timeout",
+        ),
+    }
     tls_option: ClassVar[str] = "?sslmode=verify-full"
 
     def prepare(self, engine: Engine, *, create: bool) -> None:
-        """Connect by psycopg so that ``read_timeout``, in seconds, is kept."""
+        """Refuse other encodings than UTF-8; keep ``read_timeout``, in seconds, with psycopg."""
+        # Before SQLAlchemy looks for types, which fails in some encodings.
+        event.listen(engine, "connect", _refuse_encoding, insert=True)
         if engine.url.drivername == PSYCOPG:
             event.listen(engine, "do_connect", _connect)
 
@@ -91,6 +111,15 @@ class PostgreSQL(Backend):
         """Ask libpq."""
         # psycopg2 has it on info, psycopg on what info is made from.
         return bool(getattr(connection, "pgconn", connection.info).ssl_in_use)
+
+    def denial_of(self, error: DBAPIError, url: URL) -> str:
+        """Quote the server, whose words name the object."""
+        words: str = error.orig.diag.message_primary  # type: ignore[union-attr]
+        *_, kind, name = words.split()
+        user = url.username or "the user"
+        if kind == "schema":
+            return f"says: {words}; run GRANT USAGE, CREATE ON SCHEMA {name} TO {user}"
+        return f"says: {words}; run GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {user}"
 
     def roll_back(self, connection: DriverConnection) -> None:
         """Send the statement: psycopg2 in autocommit knows of no transaction to roll back."""
@@ -109,6 +138,15 @@ class PostgreSQL(Backend):
         conflict = insert(table).from_select(names, rows)
         return conflict.on_conflict_do_update(
             index_elements=[table.c.identity_digest], set_=merged(conflict.excluded)
+        )
+
+
+def _refuse_encoding(connection: DriverConnection, _record: object) -> None:
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise ConfigurationError(
+            f"the database is encoded in {encoding}, which cannot store every user name: create it "
+            "with ENCODING 'UTF8' TEMPLATE template0"
         )
 
 

@@ -163,7 +163,7 @@ class SQLite(Backend):
         """Return SQLite's primary result code."""
         return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF
 
-    def fault_of(self, error: DBAPIError) -> Fault:
+    def fault_of(self, error: DBAPIError, url: URL) -> Fault:
         """Return the error for the result code."""
         known = FAULTS.get(getattr(error.orig, "sqlite_errorcode", 0) & 0xFF)
         return known or (DatabaseError, f"failed: {error.orig}")
