@@ -116,8 +116,8 @@ def test_missing_id_takes_two_values(make_store):
     ],
     ids=["find_token", "find_token_by_id", "save_token", "delete_token"],
 )
-def test_the_sdks_error_names_the_method_and_this_store(store, call, request):
+def test_the_sdks_error_names_this_store(store, call):
     with pytest.raises(SDKException) as caught:
         call(store)
-    method = request.node.callspec.id.rpartition("-")[2]
-    assert f"Exception in {method} - {type(store).__name__}: " in str(caught.value)
+    assert type(store).__name__ in str(caught.value)
+    assert "DBStore" not in str(caught.value)

@@ -14,6 +14,7 @@ from zoho_tokenstore.errors import (
     InvalidTokenError,
     TokenStoreError,
     TokenTypeError,
+    UnknownIdError,
 )
 from zoho_tokenstore.tokens.record import FIELDS, TokenRecord, check_text
 
@@ -49,6 +50,21 @@ USER: Final = FIELDS.index("user_name")
 SIGNATURE: Final = "user_signature"
 """The field of contract C's tokens that holds a ``UserSignature`` instead of a name."""
 
+OPERATIONS: Final[Mapping[str, str]] = {
+    "find_token": "GET_TOKEN_DB_ERROR",
+    "find_token_by_id": "GET_TOKEN_DB_ERROR",
+    "get_token": "GET_TOKEN_DB_ERROR",
+    "get_token_by_id": "GET_TOKEN_DB_ERROR",
+    "save_token": "SAVE_TOKEN_DB_ERROR",
+    "delete_token": "DELETE_TOKEN_DB_ERROR",
+    "get_tokens": "GET_TOKENS_DB_ERROR",
+    "delete_tokens": "DELETE_TOKENS_DB_ERROR",
+}
+"""The methods of a store, and the names of their messages in the SDK's ``Constants``."""
+
+SDK_STORE: Final = "DBStore"
+"""The store that the SDK's messages speak of."""
+
 
 @dataclass(frozen=True, slots=True)
 class SDKBinding:
@@ -72,6 +88,8 @@ class SDKBinding:
         setters: How each field of a token is set.
         get_user_name: How the name is read from the SDK's ``UserSignature``.
         holds_signature: Whether tokens hold a ``UserSignature`` instead of a name.
+        messages: The SDK's own message for each method of a store.
+        unknown_id: The SDK's own message for an id that is not stored, if it has one.
         user_agent: The user agent of the SDK's login requests, ``None`` for that of ``requests``
             (2-0 6.0.0 to 8-0 7.0.0 send this one).
         made_ids_begin_with: Prefix of the ids that the SDK makes when it logs in, from parts that
@@ -93,6 +111,8 @@ class SDKBinding:
     setters: Setters
     get_user_name: Callable[[SDKUser], object]
     holds_signature: bool
+    messages: Mapping[str, str]
+    unknown_id: str | None
     user_agent: str | None = "Mozilla/5.0"
     made_ids_begin_with: str | None = None
     keeps_own_copy: bool = False
@@ -161,15 +181,18 @@ class SDKBinding:
         return token
 
     def sdk_exception(self, store: str, operation: str, cause: TokenStoreError) -> Exception:
-        """Return an ``SDKException`` with the SDK's code for token stores, and our error as cause.
+        """Return an ``SDKException`` with the SDK's code and message, and our error as cause.
 
         Args:
-            store: The name of the store's class.
-            operation: The method that failed.
+            store: The name of the store's class, for the message.
+            operation: The method of the store that failed.
             cause: Why it failed.
         """
-        message = f"Exception in {operation} - {store}: "
-        return self._exception(self.constants.TOKEN_STORE, message, cause=cause)
+        message = self.messages[operation]
+        if operation.endswith("_by_id") and isinstance(cause, (UnknownIdError, TokenTypeError)):
+            message = self.unknown_id or message
+        message = message.replace(SDK_STORE, store)
+        return self._exception(self.constants.TOKEN_STORE, f"{message}: ", cause=cause)
 
     def refresh_exception(self, cause: Exception) -> Exception:
         """Return the error that the SDK raises when it could not ask Zoho for a token."""
@@ -217,6 +240,8 @@ def bind(
         setters=setters,
         get_user_name=_getter(user_type, user_name),
         holds_signature=names["user_name"] == SIGNATURE,
+        messages={method: getattr(constants, name) for method, name in OPERATIONS.items()},
+        unknown_id=getattr(constants, "GET_TOKEN_BY_ID_DB_ERROR", None),
     )
 
 
