@@ -8,6 +8,8 @@ The exception hierarchy, each class with the builtin it also is::
     ├── AmbiguousTokenError            LookupError
     ├── IdConflictError                ValueError
     ├── UnknownIdError                 LookupError
+    ├── UnknownUserError               LookupError
+    ├── EventLoopError                 RuntimeError
     ├── RefreshError
     │   ├── LoginRequiredError         PermissionError
     │   ├── RefreshFailedError
@@ -100,6 +102,14 @@ class IdConflictError(TokenStoreError, ValueError):
 
 class UnknownIdError(TokenStoreError, LookupError):
     """No token is stored under this id, or for this user."""
+
+
+class UnknownUserError(TokenStoreError, LookupError):
+    """No token is stored for this user."""
+
+
+class EventLoopError(TokenStoreError, RuntimeError):
+    """The calling thread has a running event loop, whose tasks would act as each other's users."""
 
 
 class RefreshError(TokenStoreError):

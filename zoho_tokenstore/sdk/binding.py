@@ -18,7 +18,15 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.tokens.record import FIELDS, TokenRecord, check_text
 
-__all__ = ["SDKBinding", "SDKClass", "SDKToken", "SDKUser", "bind"]
+__all__ = [
+    "SDKBinding",
+    "SDKClass",
+    "SDKEnvironment",
+    "SDKInitializer",
+    "SDKToken",
+    "SDKUser",
+    "bind",
+]
 
 SDKToken: TypeAlias = Any
 """An SDK's ``OAuthToken``: the SDKs are published without types."""
@@ -28,6 +36,12 @@ SDKUser: TypeAlias = Any
 
 SDKClass: TypeAlias = Any
 """A class of an SDK."""
+
+SDKInitializer: TypeAlias = Any
+"""An SDK's ``Initializer``."""
+
+SDKEnvironment: TypeAlias = Any
+"""An SDK's ``Environment``, of a data center."""
 
 Getters: TypeAlias = Sequence[Callable[[SDKToken], object]]
 Setters: TypeAlias = Mapping[str, Callable[[SDKToken, Any], None]]

@@ -13,11 +13,11 @@ from zoho_tokenstore.errors import (
     DecryptionError,
     TokenStoreError,
 )
+from zoho_tokenstore.sdk.acting import ActingStore
 from zoho_tokenstore.sdk.binding import SDKToken, SDKUser
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
 from zoho_tokenstore.sdk.installed import SDKName, load
-from zoho_tokenstore.sdk.record_store import RecordStore
 from zoho_tokenstore.tokens.matching import check_storable
 from zoho_tokenstore.tokens.record import check_id
 from zoho_tokenstore.tokens.save_plan import BATCH_SIZE
@@ -44,7 +44,7 @@ def _raises_sdk_exception(method: F) -> F:
     return cast("F", call)
 
 
-class SDKTokenStore(RecordStore):
+class SDKTokenStore(ActingStore):
     """A token store for Zoho's SDKs, registered as the ``TokenStore`` of one of them.
 
     ``zohocrmsdk`` calls ``find_token``, ``find_token_by_id``, ``save_token(token)`` and
