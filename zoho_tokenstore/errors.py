@@ -64,6 +64,10 @@ class ReadableSecretsWarning(UserWarning):
     """Tokens and client secrets are stored unencrypted, or served although they are."""
 
 
+class PlaceholderIdWarning(UserWarning):
+    """A token is saved under an id that the SDK's samples have in every token."""
+
+
 class TokenStoreError(Exception):
     """The base class of all errors of this package."""
 

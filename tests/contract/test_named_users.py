@@ -150,7 +150,7 @@ def test_a_login_that_has_not_been_made_is_left_to_the_sdk(store):
 
 def test_by_id_the_row_is_handed_back_in_a_new_token(store):
     saved = save(store, login())
-    wanted = make_token(id=record(saved).id, refresh_token="an old one")
+    wanted = make_token(id=record(saved).id, refresh_token=LOGIN["refresh_token"])
     before = known(wanted)
     found = store.get_token_by_id(record(saved).id, wanted)
     assert known(found) == known(saved)

@@ -309,7 +309,7 @@ def test_without_the_audit_nothing_is_noted(url):
         assert len(noted(url)) > before
 
 
-@pytest.mark.parametrize("value", ["ON", "yes", "0", " off"])
+@pytest.mark.parametrize("value", ["ON", "yes", "0"])
 def test_another_word_than_on_or_off_is_refused(value):
     environ = {"ZOHO_TOKENSTORE_URL": "sqlite://", "ZOHO_TOKENSTORE_AUDIT": value}
     with pytest.raises(ConfigurationError, match="ZOHO_TOKENSTORE_AUDIT"):

@@ -75,6 +75,17 @@ class ActingStore(RecordStore):
         with _act_as(self._sdk, self, row, environment):
             yield
 
+    def _caller_with_id(self, key: str | None) -> TokenRecord | None:
+        """Return the token that this thread's SDK calls use, if it is the one with this id.
+
+        An SDK before 8-0 that is being initialized still has the token of before, or none.
+        """
+        current = self._sdk.initializer.get_initializer()
+        if current is None or current.store is not self or not self._sdk.is_token(current.token):
+            return None
+        caller = self._sdk.read_token(current.token)
+        return caller if caller.id == key else None
+
 
 def _refuse_event_loop() -> None:
     """Refuse a thread whose tasks share an initializer, and go on as each other after an await."""

@@ -13,6 +13,7 @@ from zoho_tokenstore.errors import (
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
 from zoho_tokenstore.sdk.binding import SDKBinding, SDKToken
+from zoho_tokenstore.sdk.callers import warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completion
 from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes
 from zoho_tokenstore.tokens.matching import check_storable
@@ -120,6 +121,7 @@ class RecordStore(ABC):
 
     def _save_one(self, token: SDKToken, record: TokenRecord) -> None:
         check_storable(record)
+        warn_of_placeholder(record)
         try:
             key = self._save_record(token, record)
         except IdConflictError:

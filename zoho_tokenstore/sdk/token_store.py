@@ -15,6 +15,7 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.sdk.acting import ActingStore
 from zoho_tokenstore.sdk.binding import SDKToken, SDKUser
+from zoho_tokenstore.sdk.callers import refuse_another_login
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
 from zoho_tokenstore.sdk.installed import SDKName, load
@@ -117,10 +118,16 @@ class SDKTokenStore(ActingStore):
             A new ``OAuthToken``, or ``None`` for an unknown id (see ``missing_id``).
 
         Raises:
-            SDKException: The id is not text, or the database failed.
+            SDKException: The id is not text, it is that of another login than the token's that this
+                thread uses, or the database failed.
         """
         found = self._find_id(id)
-        return None if found is None else self._build_coordinated(found, lambda row: row)
+        if found is None:
+            return None
+        caller = self._caller_with_id(found.id)
+        if caller is not None:
+            refuse_another_login(found, caller)
+        return self._build_coordinated(found, lambda row: row)
 
     @_raises_sdk_exception
     def get_token(self, user: SDKUser, token: SDKToken) -> SDKToken:
@@ -164,13 +171,14 @@ class SDKTokenStore(ActingStore):
             As in :meth:`get_token`; ``None`` also for an unknown id (see ``missing_id``).
 
         Raises:
-            SDKException: The id is not text, the token is not of the SDK, or the database
-                failed.
+            SDKException: The id is not text or that of another login, the token is not of the SDK,
+                or the database failed.
         """
-        self._sdk.read_token(token)
+        caller = self._sdk.read_token(token)
         found = self._find_id(id)
         if found is None:
             return None
+        refuse_another_login(found, caller)
         if usable_token(found) is None:
             self._sdk.fill_token(token, found.known())
             return None

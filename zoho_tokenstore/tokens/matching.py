@@ -22,6 +22,7 @@ __all__ = [
     "check_storable",
     "find_one",
     "identity",
+    "is_another_login",
     "login_of",
     "only_row",
     "rule_of",
@@ -121,3 +122,18 @@ def identity(row: TokenRecord) -> tuple[str, str, str]:
 def login_of(row: TokenRecord) -> str | None:
     """Return the token that makes the row's login: another token is another login."""
     return row.refresh_token or row.grant_token or row.access_token
+
+
+def is_another_login(row: TokenRecord, token: TokenRecord) -> bool:
+    """Return whether a token has the id of a row that belongs to another login.
+
+    What one of them does not have tells nothing. The client and the user decide if both have them,
+    then the refresh token, then the grant token.
+    """
+    if row.client_id and token.client_id and row.client_id != token.client_id:
+        return True
+    for field in ("user_name", "refresh_token", "grant_token"):
+        stored, given = getattr(row, field), getattr(token, field)
+        if stored and given:
+            return bool(stored != given)
+    return False
