@@ -11,6 +11,7 @@ The exception hierarchy, each class with the builtin it also is::
     ├── UnknownUserError               LookupError
     ├── EventLoopError                 RuntimeError
     ├── RefreshError
+    │   ├── ClientRefusedError
     │   ├── LoginRequiredError         PermissionError
     │   ├── RefreshFailedError
     │   ├── RefreshThrottledError
@@ -126,6 +127,10 @@ class RefreshError(TokenStoreError):
     def __init__(self, message: str, reason: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+
+
+class ClientRefusedError(RefreshError):
+    """Zoho has refused the client id or secret of this worker; the user's login is still good."""
 
 
 class LoginRequiredError(RefreshError, PermissionError):

@@ -18,6 +18,7 @@ from zoho_tokenstore.refresh.inflight import (
     RefreshRequest,
     SingleFlight,
     credential_digest,
+    login_digest,
 )
 from zoho_tokenstore.refresh.lease import (
     THROTTLED,
@@ -86,44 +87,39 @@ class RefreshCoordinator:
             return False
         return token.expiry - int(self._clock.time() * 1000) < self._early
 
-    def claim_refresh(self, token: TokenRecord, lookup: Lookup) -> LookupResult:
+    def claim_refresh(self, token: TokenRecord, lookup: Lookup, server: str = "") -> LookupResult:
         """Return a due token: with a claim to refresh it, or refreshed by another worker.
 
         Args:
             token: The stored token.
             lookup: Finds it again, in the form that the caller will return.
+            server: The accounts server that will be asked.
 
         Raises:
             RefreshError: The token has expired, and no valid one is stored.
             DatabaseError: The database failed.
         """
-        credential = credential_digest(token, self._digest)
-        return self._claim(digest("id", token.id or ""), credential, token, lookup)
+        return self._claim(digest("id", token.id or ""), token, token, lookup, server)
 
-    def claim_login(self, wanted: TokenRecord, lookup: Lookup) -> LookupResult:
+    def claim_login(self, wanted: TokenRecord, lookup: Lookup, server: str = "") -> LookupResult:
         """Return a login that is not stored yet: with a claim to log in, or made by another worker.
 
         Args:
             wanted: A token with a grant token or a refresh token.
             lookup: Finds what is stored of it.
+            server: The accounts server that will be asked.
 
         Raises:
             RefreshError: Another worker has tried, and failed.
             DatabaseError: The database failed.
         """
-        credential = credential_digest(wanted, self._digest)
-        return self._claim(credential, credential, None, lookup)
+        return self._claim(login_digest(wanted, self._digest), wanted, None, lookup, server)
 
-    def settle_claim(self, claim: RefreshClaim) -> None:
-        """Record that the new token is stored and the lease settled."""
+    def settle_claim(self, claim: RefreshClaim, *, is_late: bool = False) -> None:
+        """Record that the new token is stored, or that a newer one was, before this claim's."""
         if not claim.settled:
             self._end_claim(claim)
-            self._report("refreshed", claim)
-
-    def settle_late_claim(self, claim: RefreshClaim) -> None:
-        """Record that a newer token was stored before this claim's was."""
-        self._end_claim(claim)
-        self._report("late", claim)
+            self._report("late" if is_late else "refreshed", claim)
 
     def fail_claim(self, claim: RefreshClaim, failure: Failure) -> None:
         """Release the lease; threads and processes that wait get the reason."""
@@ -142,12 +138,13 @@ class RefreshCoordinator:
         self._report("failed", claim, failure.reason)
 
     def _claim(
-        self, key: str, credential: str, record: TokenRecord | None, lookup: Lookup
+        self, key: str, sent: TokenRecord, record: TokenRecord | None, lookup: Lookup, server: str
     ) -> LookupResult:
+        credential = credential_digest(sent, self._digest, server)
         started = self._clock.monotonic()
         early = record is not None and self._is_valid(record)
         deadline = started + self.policy.wait
-        request = RefreshRequest(key, credential, record, lookup, early, started, deadline)
+        request = RefreshRequest(key, credential, record, lookup, early, started, deadline, server)
         inflight, mine = self._join(request)
         while not mine:
             if early:
@@ -228,7 +225,9 @@ class RefreshCoordinator:
             return None
         if served := self._refreshed_by_other(request):
             return served
-        if lease.owner == seen.owner and lease.failure and not lease.until:
+        # Another secret, or another server, was not refused by what this one would have met.
+        is_alike = (lease.owner, lease.credential) == (seen.owner, request.credential)
+        if is_alike and lease.failure and not lease.until:
             raise failure_error(lease.failure)
         return None
 
@@ -242,7 +241,9 @@ class RefreshCoordinator:
             self._change_lease(request.key, lambda lease, _: withdraw_lease(lease, owner))
             return LookupResult(record)
         now = self._clock.monotonic()
-        inflight.claim = RefreshClaim(request.key, lease, inflight, record, request.early, now)
+        inflight.claim = RefreshClaim(
+            request.key, lease, inflight, record, request.early, now, request.server
+        )
         inflight.until = now + self.policy.lease
         return LookupResult(record, inflight.claim)
 
@@ -294,7 +295,6 @@ class RefreshCoordinator:
         claim: RefreshClaim,
         reason: str | None = None,
     ) -> None:
-        seconds = self._clock.monotonic() - claim.started
+        took = self._clock.monotonic() - claim.started
         token_id = claim.record.id if claim.record else None
-        event = RefreshEvent(kind, token_id, seconds, claim.early, reason)
-        report_event(self.policy.on_event, event)
+        report_event(self.policy.on_event, RefreshEvent(kind, token_id, took, claim.early, reason))

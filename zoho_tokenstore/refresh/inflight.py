@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.refresh.lease import Lease
@@ -19,7 +19,12 @@ __all__ = [
     "RefreshRequest",
     "SingleFlight",
     "credential_digest",
+    "is_credential_of",
+    "login_digest",
 ]
+
+SENT_LENGTH: Final = 48
+"""Characters of a credential that tell what is sent; the rest tell to whom."""
 
 Lookup: TypeAlias = Callable[[], TokenRecord | None]
 """Finds a token again, in the form that the caller of the coordinator will return."""
@@ -68,6 +73,7 @@ class RefreshClaim:
         record: The token as it was; ``None`` at a first login.
         early: Whether its access token is still valid.
         started: When it began, by the monotonic clock, in seconds.
+        server: The accounts server that is asked.
         settled: Whether its end is known.
     """
 
@@ -77,6 +83,7 @@ class RefreshClaim:
     record: TokenRecord | None
     early: bool
     started: float
+    server: str = ""
     settled: bool = False
 
     @property
@@ -126,6 +133,7 @@ class RefreshRequest:
         early: Whether its access token is still valid.
         started: When it began, by the monotonic clock, in seconds.
         deadline: When it gives up waiting, by the same clock.
+        server: The accounts server that is asked.
     """
 
     key: str
@@ -135,6 +143,7 @@ class RefreshRequest:
     early: bool
     started: float
     deadline: float
+    server: str
 
 
 class SingleFlight:
@@ -161,8 +170,32 @@ class SingleFlight:
             return inflight, True
 
 
-def credential_digest(token: TokenRecord, digest: Digest = digest) -> str:
-    """Return the digest of the token that the SDK will send to Zoho for an access token."""
+def login_digest(token: TokenRecord, digest: Digest = digest, *others: str) -> str:
+    """Return the digest of the token that is sent to Zoho for an access token, and of others."""
     if token.refresh_token is not None:
-        return digest("refresh", token.refresh_token)
-    return digest("grant", token.grant_token or "")
+        return digest("refresh", token.refresh_token, *others)
+    return digest("grant", token.grant_token or "", *others)
+
+
+def credential_digest(token: TokenRecord, digest: Digest, server: str) -> str:
+    """Return the digest of all that Zoho decides by: the token, the client, and who is asked.
+
+    What Zoho has refused is remembered for this alone: another secret, or another data center's
+    server, is asked.
+
+    Args:
+        token: The token that is sent.
+        digest: Digests secrets.
+        server: The accounts server.
+    """
+    return _sent(token, digest) + digest("server", server)[SENT_LENGTH:]
+
+
+def is_credential_of(credential: str | None, token: TokenRecord, digest: Digest) -> bool:
+    """Return whether this is the credential of a stored token, at any accounts server."""
+    return credential is not None and credential[:SENT_LENGTH] == _sent(token, digest)
+
+
+def _sent(token: TokenRecord, digest: Digest) -> str:
+    client = (token.client_id or "", token.client_secret or "")
+    return login_digest(token, digest, *client)[:SENT_LENGTH]

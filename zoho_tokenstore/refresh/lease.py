@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from zoho_tokenstore.errors import (
+    ClientRefusedError,
     LoginRequiredError,
     RefreshError,
     RefreshFailedError,
@@ -17,6 +18,7 @@ from zoho_tokenstore.errors import (
 from zoho_tokenstore.policy import RefreshPolicy
 
 __all__ = [
+    "CLIENT_FAULTS",
     "PERMANENT",
     "THROTTLED",
     "Bid",
@@ -37,9 +39,12 @@ __all__ = [
     "withdraw_lease",
 ]
 
-PERMANENT: Final = frozenset({"invalid_code", "invalid_client", "invalid_client_secret"})
+PERMANENT: Final = frozenset({"invalid_code"})
 """Zoho's errors that the same refresh token or grant token will meet again
 (https://www.zoho.com/accounts/protocol/oauth/web-server-applications.html)."""
+
+CLIENT_FAULTS: Final = frozenset({"invalid_client", "invalid_client_secret"})
+"""Zoho's errors about the client that asks, whose users' logins are as good as before."""
 
 FAILURE_LENGTH: Final = 200
 """Characters of a failure's reason that are kept."""
@@ -58,7 +63,8 @@ class Lease(NamedTuple):
         version: Counts the changes; 0 when nothing is stored yet.
         owner: The latest claim, a random name. It stays after the end, to identify its claim.
         until: When the claim ends by itself; 0 when it has been settled.
-        credential: The digest of the refresh or grant token that the claim was about.
+        credential: The digest of what the claim was about: the refresh or grant token, the client,
+            and the accounts server.
         starts: When refreshes with this credential began, within the budget's window.
         failure: Why the latest one failed.
         retry_at: When Zoho may be asked again: early after any failure, at all after a throttling.
@@ -106,7 +112,7 @@ class Bid:
 
     Attributes:
         owner: A name that no other claim has.
-        credential: The digest of the token that the refresh would use.
+        credential: The digest of the token, the client and the accounts server of the refresh.
         early: Whether the access token is still valid.
     """
 
@@ -132,8 +138,8 @@ class Refused:
     """No worker may refresh now.
 
     Attributes:
-        failure: Zoho's error, if a new login is needed.
-        milliseconds: Otherwise the time to wait.
+        failure: Zoho's error, if it was about the login or the client.
+        milliseconds: The time to wait, 0 if waiting does not help.
     """
 
     failure: str | None = None
@@ -170,8 +176,10 @@ def claim_lease(
     if lease.credential == bid.credential:
         if lease.failure in PERMANENT:
             return Refused(failure=lease.failure)
-        if now < lease.retry_at and (bid.early or lease.failure == THROTTLED):
-            return Refused(milliseconds=lease.retry_at - now)
+        is_paused = bid.early or lease.failure in {THROTTLED, *CLIENT_FAULTS}
+        if is_paused and now < lease.retry_at:
+            fault = lease.failure if lease.failure in CLIENT_FAULTS else None
+            return Refused(fault, lease.retry_at - now)
         window = _milliseconds(policy.budget_window)
         starts = tuple(start for start in lease.starts if start > now - window)
         if len(starts) >= policy.budget:
@@ -228,6 +236,8 @@ def fail_lease(
 
 def refusal_error(refused: Refused) -> RefreshError:
     """Return the error of a refresh that may not be made now."""
+    if refused.failure in CLIENT_FAULTS:
+        return _client_error(refused.failure or "")
     if refused.failure:
         return LoginRequiredError(
             f"Zoho has refused the stored login ({refused.failure}): log this user in again "
@@ -244,11 +254,21 @@ def refusal_error(refused: Refused) -> RefreshError:
 
 def failure_error(reason: str) -> RefreshError:
     """Return the error of a worker that has waited for a refresh that failed."""
+    if reason in CLIENT_FAULTS:
+        return _client_error(reason)
     if reason in PERMANENT:
         return LoginRequiredError(
             f"Zoho has refused the login ({reason}): log this user in again", reason
         )
     return RefreshFailedError(f"the refresh that this call waited for failed: {reason}", reason)
+
+
+def _client_error(reason: str) -> ClientRefusedError:
+    return ClientRefusedError(
+        f"Zoho has refused the client ({reason}), not the user's login: check the client id and "
+        "the client secret of this worker, and the client in Zoho's API console",
+        reason,
+    )
 
 
 def _milliseconds(seconds: float) -> int:

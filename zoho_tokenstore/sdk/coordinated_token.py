@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
-from zoho_tokenstore.refresh.lease import PERMANENT, THROTTLED, Failure
+from zoho_tokenstore.refresh.lease import CLIENT_FAULTS, PERMANENT, THROTTLED, Failure
 from zoho_tokenstore.sdk.binding import SDKBinding, SDKClass, SDKToken
 from zoho_tokenstore.tracebacks import without_frames
 
@@ -152,7 +152,7 @@ def _failure_of(sdk: SDKBinding, error: Exception, response: SDKResponse) -> Fai
         return Failure(type(error).__name__, answered=False)  # it may have been issued
     reason = str(answer.get("error", "an answer without an access token"))
     # The text of a throttling is translated in some regions; its status is not.
-    throttled = answer.get("status") == "failure" and reason not in PERMANENT
+    throttled = answer.get("status") == "failure" and reason not in PERMANENT | CLIENT_FAULTS
     return Failure(THROTTLED if throttled else reason)
 
 

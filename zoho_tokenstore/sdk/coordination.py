@@ -49,6 +49,13 @@ class SDKRefreshes:
         self.save_claimed = save_claimed
         self._coordinated_type = coordinated_type(sdk.token_type)
 
+    @property
+    def server(self) -> str:
+        """Return the accounts server that the SDK asks for this thread's user."""
+        current = self.sdk.initializer.get_initializer()
+        environment = None if current is None else current.environment
+        return "" if environment is None else str(environment.accounts_url)
+
     def are_asked_for(self, token: SDKToken) -> bool:
         """Return whether the SDK has called, and will refresh a token that can be observed.
 
@@ -83,15 +90,15 @@ class SDKRefreshes:
 
         record = None if found is None else complete(found)
         if record is None or found is None:
-            return self.coordinator.claim_login(wanted, lookup)
+            return self.coordinator.claim_login(wanted, lookup, self.server)
         if not self.coordinator.is_due(record):
             return LookupResult(record)
         try:
-            return self.coordinator.claim_refresh(record, lookup)
+            return self.coordinator.claim_refresh(record, lookup, self.server)
         except LoginRequiredError:
             if not is_new_login(wanted, found):
                 raise
-            return self.coordinator.claim_login(wanted, lookup_login)
+            return self.coordinator.claim_login(wanted, lookup_login, self.server)
 
     def assign_claim(self, token: SDKToken, claim: RefreshClaim) -> None:
         """Make the SDK refresh this token, or log in with it, and observe how that ends."""
@@ -124,7 +131,7 @@ class SDKRefreshes:
             pending.stored = record.with_id(key)
         else:
             self.sdk.fill_token(token, newer.known() | {"id": key})
-            self.coordinator.settle_late_claim(claim)
+            self.coordinator.settle_claim(claim, is_late=True)
             pending.stored = self.sdk.read_token(token)
         if is_last:
             self._release(token)
@@ -201,7 +208,7 @@ class PendingRefresh:
             return None if row is None else usable_token(row)
 
         self.stored = None
-        served, self.claim = self._coordinator.claim_refresh(record, lookup)
+        served, self.claim = self._coordinator.claim_refresh(record, lookup, self._refreshes.server)
         if self.claim is not None or served is None:
             return True
         self.sdk.fill_token(token, served.known())

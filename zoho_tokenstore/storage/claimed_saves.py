@@ -24,6 +24,8 @@ def save_claimed(
         token: The refreshed token, its expiry by this host's clock.
         claim: The claim that allowed the refresh.
 
+    A token that was deleted in the meantime stays deleted; the worker may use what Zoho gave it.
+
     Returns:
         The row's id, and the newer token that is stored instead, by this host's clock.
     """
@@ -35,11 +37,19 @@ def save_claimed(
         if claim.has_changed(newer, stored):
             return newer.id or "", skew.to_host(newer)
         return newer.id or "", token.with_id(newer.id)
-    key = tables.tokens.save_row(session, stored)
+    key = tables.tokens.refresh_row(session, stored)
+    if key is None and claim.record is not None and _is_gone(session, tables, claim.record):
+        return claim.record.id or "", None
+    key = key or tables.tokens.upsert_row(session, stored)
     if claim.is_login:
         tables.leases.delete_leases(session, claim.key)
         _record_login(session, tables, key, stored, claim)
     return key, None
+
+
+def _is_gone(session: Session, tables: TokenTables, refreshed: TokenRecord) -> bool:
+    """Return whether a token was deleted during its refresh, and must not come back."""
+    return not tables.tokens.read_rows(session, [refreshed.id or ""])
 
 
 def _settle_unchanged_lease(session: Session, tables: TokenTables, claim: RefreshClaim) -> bool:
@@ -68,7 +78,7 @@ def _record_login(
     """Count the access token of a login, so that it is not refreshed early at once."""
     row = digest("id", key)
     lease, now = tables.leases.read_lease(session, row)
-    credential = credential_digest(token, tables.codec.digest)
+    credential = credential_digest(token, tables.codec.digest, claim.server)
     tables.leases.write_lease(
         session, row, lease_after_login(lease, now, owner=claim.owner, credential=credential)
     )

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.errors import DecryptionError, NotEncryptedError
-from zoho_tokenstore.refresh.inflight import credential_digest
+from zoho_tokenstore.refresh.inflight import is_credential_of
 from zoho_tokenstore.refresh.lease import PERMANENT
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.storage.audit import AuditLog, Event
@@ -190,7 +190,7 @@ def refused_logins(database: Database, tokens: Table, codec: RowCodec) -> dict[s
             record = codec.decode_row(row)
         except DecryptionError:
             continue
-        if record.id is not None and credential == credential_digest(record, codec.digest):
+        if record.id is not None and is_credential_of(credential, record, codec.digest):
             refused[record.id] = failure
     return refused
 

@@ -1,0 +1,103 @@
+"""What Zoho refuses to one worker says nothing of the others; what is deleted stays deleted."""
+
+import pytest
+
+import sdks
+from sdks import SETTERS, Application, SDKException, new_token
+from support import stored
+from zoho_tokenstore.errors import ClientRefusedError, LoginRequiredError
+from zoho_tokenstore.testing import LocalZoho
+from zoho_tokenstore.testing.accounts import Accounts
+
+STORES = ("sqlite", "encrypted", "postgresql", "mariadb")
+ALICE = "alice@example.com"
+
+
+@pytest.fixture
+def row(zoho, store, tmp_path):
+    """Store Alice's login with an access token that has expired."""
+    zoho.accounts.lifetime = 5.0  # the SDK refreshes 5 s before the end: at once
+    Application(zoho, store, tmp_path).log_in(ALICE)
+    zoho.accounts.lifetime = 3600.0
+    sdks.forget()
+    (row,) = stored(store)
+    return row
+
+
+@pytest.fixture
+def visit(store, tmp_path):
+    """Read a record as Alice with the settings of a worker; return the error, if it fails."""
+
+    def visit(zoho, row, secret="secret"):
+        token = new_token(refresh_token=row["refresh_token"])
+        SETTERS["client_secret"](token, secret)
+        sdks.forget()
+        try:
+            assert Application(zoho, store, tmp_path).visit(token, ALICE) == ALICE
+        except SDKException as error:
+            return error
+        return None
+
+    return visit
+
+
+@pytest.fixture(params=["invalid_client_secret", "invalid_client"])
+def refusal(request, monkeypatch):
+    """Let Zoho refuse the client of a worker with the wrong secret."""
+
+    def refresh(accounts, form, refresh=Accounts.refresh):
+        if form["client_secret"] == "wrong":
+            return {"error": request.param}
+        return refresh(accounts, form)
+
+    monkeypatch.setattr(Accounts, "refresh", refresh)
+    return request.param
+
+
+def test_a_wrong_client_secret_locks_no_other_worker_out(zoho, row, visit, refusal):
+    assert visit(zoho, row, "wrong") is not None
+    asked = zoho.count("refresh")
+    again = visit(zoho, row, "wrong")
+    assert isinstance(cause_of(again), ClientRefusedError)
+    assert refusal in str(cause_of(again))
+    assert zoho.count("refresh") == asked, "it is not asked again at once"
+    assert visit(zoho, row) is None
+    assert visit(zoho, row) is None
+
+
+def test_a_client_that_is_switched_on_again_is_asked_after_a_pause(zoho, row, visit, monkeypatch):
+    monkeypatch.setattr("zoho_tokenstore.refresh.lease.PAUSE", 0.0)
+    with monkeypatch.context() as switched_off:
+        switched_off.setattr(Accounts, "refresh", lambda *_: {"error": "invalid_client"})
+        assert visit(zoho, row) is not None
+    assert visit(zoho, row) is None
+
+
+def test_another_data_centers_server_locks_no_worker_out(zoho, row, visit):
+    with LocalZoho() as elsewhere:
+        assert visit(elsewhere, row) is not None
+        assert isinstance(cause_of(visit(elsewhere, row)), LoginRequiredError)
+        assert visit(zoho, row) is None
+
+
+@pytest.mark.parametrize("deletion", ["delete_token", "delete_tokens"])
+def test_a_token_that_is_deleted_during_its_refresh_stays_deleted(
+    zoho, store, row, visit, monkeypatch, deletion
+):
+    def refresh(accounts, form, refresh=Accounts.refresh):
+        answer = refresh(accounts, form)
+        arguments = (row["id"],) if deletion == "delete_token" else ()
+        getattr(store, deletion)(*arguments)
+        return answer
+
+    monkeypatch.setattr(Accounts, "refresh", refresh)
+    error = visit(zoho, row)
+    assert error is None, "the worker may finish"
+    assert stored(store) == []
+
+
+def cause_of(error):
+    """Return our error, which an SDK may have wrapped more than once."""
+    while error is not None and not error.__class__.__module__.startswith("zoho_tokenstore"):
+        error = getattr(error, "cause", None) or error.__cause__
+    return error
