@@ -416,3 +416,14 @@ def test_tokens_far_apart_in_a_large_batch_end_as_one_by_one(store):
     assert known(again)["id"] == known(tokens[3])["id"]
     assert known(store.find_token(make_token("user 3")))["access_token"] == "newer"
     assert known(store.find_token(make_token("user 5")))["id"] == known(nameless)["id"]
+
+
+@pytest.mark.parametrize("others", [0, 1], ids=["one token", "a batch"])
+def test_an_expiry_without_an_access_token_is_not_that_of_the_stored_one(store, others):
+    store.save_token(login("alice", expiry="1000"))
+    stray = login("alice", access_token=None, expiry="99999999999999")
+    if others:
+        store.save_tokens([stray, login("bob")])
+    else:
+        store.save_token(stray)
+    assert record(store.find_token(make_token("alice"))).expiry == 1000

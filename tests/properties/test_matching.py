@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
-from zoho_tokenstore.tokens.matching import check_storable, identity
+from zoho_tokenstore.tokens.matching import identity, storable
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import plan_save
 
@@ -27,8 +27,7 @@ TOKENS = st.builds(
 def saves(tokens):
     """Save tokens one after the other; yield the rows before, the token and its plan."""
     rows: list[TokenRecord] = []
-    for number, token in enumerate(tokens):
-        check_storable(token)
+    for number, token in enumerate(map(storable, tokens)):
         try:
             plan = plan_save(token, rows, f"new {number}")
         except TokenStoreError as error:

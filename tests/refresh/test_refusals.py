@@ -5,7 +5,7 @@ import pytest
 import sdks
 from sdks import SETTERS, Application, SDKException, new_token
 from support import stored
-from zoho_tokenstore.errors import ClientRefusedError, LoginRequiredError
+from zoho_tokenstore.errors import ClientRefusedError, LoginRequiredError, RefreshThrottledError
 from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.testing.accounts import Accounts
 
@@ -65,6 +65,23 @@ def test_a_wrong_client_secret_locks_no_other_worker_out(zoho, row, visit, refus
     assert visit(zoho, row) is None
 
 
+def test_the_budget_is_that_of_the_refresh_token_whoever_asks(zoho, row, visit, monkeypatch):
+    monkeypatch.setattr("zoho_tokenstore.refresh.lease.PAUSE", 0.0)
+    zoho.accounts.lifetime = 5.0  # each call refreshes
+    issued = []
+
+    def refresh(accounts, form, refresh=Accounts.refresh):
+        if form["client_secret"] == "wrong":
+            return {"error": "invalid_client"}
+        issued.append(1)
+        return refresh(accounts, form)
+
+    monkeypatch.setattr(Accounts, "refresh", refresh)
+    errors = [visit(zoho, row, secret) for secret in ("secret", "wrong") * 8]
+    assert isinstance(cause_of(errors[-2]), RefreshThrottledError)
+    assert len(issued) <= 10
+
+
 def test_a_client_that_is_switched_on_again_is_asked_after_a_pause(zoho, row, visit, monkeypatch):
     monkeypatch.setattr("zoho_tokenstore.refresh.lease.PAUSE", 0.0)
     with monkeypatch.context() as switched_off:
@@ -94,6 +111,21 @@ def test_a_token_that_is_deleted_during_its_refresh_stays_deleted(
     error = visit(zoho, row)
     assert error is None, "the worker may finish"
     assert stored(store) == []
+
+
+@pytest.mark.parametrize("empty", ["", None])
+def test_an_answer_without_an_access_token_gives_the_old_one_no_new_life(
+    zoho, store, row, visit, monkeypatch, empty
+):
+    with monkeypatch.context() as broken:
+
+        def refresh(accounts, form, refresh=Accounts.refresh):
+            return {**refresh(accounts, form), "access_token": empty}
+
+        broken.setattr(Accounts, "refresh", refresh)
+        assert visit(zoho, row) is not None
+    assert stored(store) == [row]
+    assert visit(zoho, row) is None
 
 
 def cause_of(error):

@@ -144,20 +144,18 @@ class RefreshCoordinator:
         started = self._clock.monotonic()
         early = record is not None and self._is_valid(record)
         deadline = started + self.policy.wait
+        longest = self.policy.lease + self.policy.wait
         request = RefreshRequest(key, credential, record, lookup, early, started, deadline, server)
-        inflight, mine = self._join(request)
+        inflight, mine = self._single_flight.join(key, longest)
         while not mine:
             if early:
                 return LookupResult(record)
             if served := self._wait_for_thread(request, inflight):
                 return served
-            inflight, mine = self._join(request)
+            inflight, mine = self._single_flight.join(key, longest)
         if inflight.claim is not None:  # the same thread asks again before it has refreshed
             return LookupResult(lookup(), inflight.claim)
         return self._lead(request, inflight)
-
-    def _join(self, request: RefreshRequest) -> tuple[InflightRefresh, bool]:
-        return self._single_flight.join(request.key, self.policy.lease + self.policy.wait)
 
     def _wait_for_thread(
         self, request: RefreshRequest, inflight: InflightRefresh
@@ -241,11 +239,12 @@ class RefreshCoordinator:
             self._change_lease(request.key, lambda lease, _: withdraw_lease(lease, owner))
             return LookupResult(record)
         now = self._clock.monotonic()
-        inflight.claim = RefreshClaim(
-            request.key, lease, inflight, record, request.early, now, request.server
-        )
+        before = record or request.record  # a row that was deleted just now is no login to be made
         inflight.until = now + self.policy.lease
-        return LookupResult(record, inflight.claim)
+        inflight.claim = claim = RefreshClaim(
+            request.key, lease, inflight, before, request.early, now, request.server
+        )
+        return LookupResult(record, claim)
 
     def _refreshed_by_other(self, request: RefreshRequest) -> LookupResult | None:
         record = request.lookup()

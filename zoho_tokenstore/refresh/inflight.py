@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from zoho_tokenstore.errors import TokenStoreError
-from zoho_tokenstore.refresh.lease import Lease
+from zoho_tokenstore.refresh.lease import TOKEN_LENGTH, Lease
 from zoho_tokenstore.tokens.digests import Digest, digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
@@ -198,4 +198,5 @@ def is_credential_of(credential: str | None, token: TokenRecord, digest: Digest)
 
 def _sent(token: TokenRecord, digest: Digest) -> str:
     client = (token.client_id or "", token.client_secret or "")
-    return login_digest(token, digest, *client)[:SENT_LENGTH]
+    own = login_digest(token, digest)[:TOKEN_LENGTH]
+    return own + login_digest(token, digest, *client)[TOKEN_LENGTH:SENT_LENGTH]

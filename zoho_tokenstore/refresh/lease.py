@@ -21,6 +21,7 @@ __all__ = [
     "CLIENT_FAULTS",
     "PERMANENT",
     "THROTTLED",
+    "TOKEN_LENGTH",
     "Bid",
     "Clock",
     "Failure",
@@ -46,6 +47,9 @@ PERMANENT: Final = frozenset({"invalid_code"})
 CLIENT_FAULTS: Final = frozenset({"invalid_client", "invalid_client_secret"})
 """Zoho's errors about the client that asks, whose users' logins are as good as before."""
 
+TOKEN_LENGTH: Final = 32
+"""Characters of a credential that are the refresh or grant token's, which Zoho's limits are for."""
+
 FAILURE_LENGTH: Final = 200
 """Characters of a failure's reason that are kept."""
 
@@ -65,7 +69,7 @@ class Lease(NamedTuple):
         until: When the claim ends by itself; 0 when it has been settled.
         credential: The digest of what the claim was about: the refresh or grant token, the client,
             and the accounts server.
-        starts: When refreshes with this credential began, within the budget's window.
+        starts: When refreshes with its token began, within the budget's window.
         failure: Why the latest one failed.
         retry_at: When Zoho may be asked again: early after any failure, at all after a throttling.
     """
@@ -173,13 +177,9 @@ def claim_lease(
     if lease.is_held(now):
         return Held()
     starts: tuple[int, ...] = ()
-    if lease.credential == bid.credential:
-        if lease.failure in PERMANENT:
-            return Refused(failure=lease.failure)
-        is_paused = bid.early or lease.failure in {THROTTLED, *CLIENT_FAULTS}
-        if is_paused and now < lease.retry_at:
-            fault = lease.failure if lease.failure in CLIENT_FAULTS else None
-            return Refused(fault, lease.retry_at - now)
+    if (lease.credential or "")[:TOKEN_LENGTH] == bid.credential[:TOKEN_LENGTH]:
+        if refused := _remembered_refusal(lease, now, bid):
+            return refused
         window = _milliseconds(policy.budget_window)
         starts = tuple(start for start in lease.starts if start > now - window)
         if len(starts) >= policy.budget:
@@ -190,6 +190,17 @@ def claim_lease(
             return Refused(milliseconds=recent)
     until = now + _milliseconds(policy.lease)
     return Granted(Lease(lease.version + 1, bid.owner, until, bid.credential, (*starts, now)))
+
+
+def _remembered_refusal(lease: Lease, now: int, bid: Bid) -> Refused | None:
+    """Return what Zoho would answer again: about the token, or about all that was sent."""
+    is_alike = lease.credential == bid.credential
+    if is_alike and lease.failure in PERMANENT:
+        return Refused(failure=lease.failure)
+    fault = lease.failure if is_alike and lease.failure in CLIENT_FAULTS else None
+    if now < lease.retry_at and (fault or bid.early or lease.failure == THROTTLED):
+        return Refused(fault, lease.retry_at - now)
+    return None
 
 
 def settle_lease(lease: Lease, owner: str) -> Lease | None:

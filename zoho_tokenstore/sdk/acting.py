@@ -14,14 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from zoho_tokenstore.errors import ConfigurationError, EventLoopError, UnknownUserError
-from zoho_tokenstore.sdk.binding import (
-    SDKBinding,
-    SDKClass,
-    SDKEnvironment,
-    SDKInitializer,
-    SDKToken,
-)
+from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.record_store import RecordStore
+from zoho_tokenstore.sdk.types import SDKClass, SDKEnvironment, SDKInitializer, SDKToken
 from zoho_tokenstore.tokens.record import TokenRecord, check_text
 
 __all__ = ["ActingStore"]

@@ -16,32 +16,10 @@ from zoho_tokenstore.errors import (
     TokenTypeError,
     UnknownIdError,
 )
+from zoho_tokenstore.sdk.types import SDKClass, SDKToken, SDKUser
 from zoho_tokenstore.tokens.record import FIELDS, TokenRecord, check_text
 
-__all__ = [
-    "SDKBinding",
-    "SDKClass",
-    "SDKEnvironment",
-    "SDKInitializer",
-    "SDKToken",
-    "SDKUser",
-    "bind",
-]
-
-SDKToken: TypeAlias = Any
-"""An SDK's ``OAuthToken``: the SDKs are published without types."""
-
-SDKUser: TypeAlias = Any
-"""An SDK's ``UserSignature``."""
-
-SDKClass: TypeAlias = Any
-"""A class of an SDK."""
-
-SDKInitializer: TypeAlias = Any
-"""An SDK's ``Initializer``."""
-
-SDKEnvironment: TypeAlias = Any
-"""An SDK's ``Environment``, of a data center."""
+__all__ = ["SDKBinding", "bind"]
 
 Getters: TypeAlias = Sequence[Callable[[SDKToken], object]]
 Setters: TypeAlias = Mapping[str, Callable[[SDKToken, Any], None]]

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from zcrmsdk.src.com.zoho.api.authenticator.oauth_token import OAuthToken, TokenType
 
-from zoho_tokenstore.sdk.binding import SDKToken, bind
+from zoho_tokenstore.sdk.binding import bind
+from zoho_tokenstore.sdk.types import SDKToken
 
 __all__ = ["BINDING"]
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from zoho_tokenstore.sdk.binding import SDKToken, bind
+from zoho_tokenstore.sdk.binding import bind
+from zoho_tokenstore.sdk.types import SDKToken
 
 __all__ = ["BINDING"]
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from zoho_tokenstore.sdk.binding import SIGNATURE, SDKToken, bind
+from zoho_tokenstore.sdk.binding import SIGNATURE, bind
+from zoho_tokenstore.sdk.types import SDKToken
 
 __all__ = ["BINDING"]
 

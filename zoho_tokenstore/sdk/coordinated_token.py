@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
+from zoho_tokenstore.errors import RefreshFailedError
 from zoho_tokenstore.refresh.lease import CLIENT_FAULTS, PERMANENT, THROTTLED, Failure
-from zoho_tokenstore.sdk.binding import SDKBinding, SDKClass, SDKToken
+from zoho_tokenstore.sdk.binding import SDKBinding
+from zoho_tokenstore.sdk.types import SDKClass, SDKToken
 from zoho_tokenstore.tracebacks import without_frames
 
 __all__ = ["ATTRIBUTE", "RefreshObserver", "coordinated_type", "observer_of"]
@@ -18,6 +20,9 @@ __all__ = ["ATTRIBUTE", "RefreshObserver", "coordinated_type", "observer_of"]
 ATTRIBUTE: Final = "_pending_refresh"
 """Where a token keeps its observer. ``merge_objects`` of contract C copies attributes whose names
 contain one of its fields' names, ``id`` among them; not this one."""
+
+UNKNOWN_ANSWER: Final = "no access token"
+"""The reason of a refresh that Zoho has answered with neither a token nor an error."""
 
 Form: TypeAlias = Mapping[str, str | None]
 
@@ -98,7 +103,7 @@ def _ask_zoho(
             allow_redirects=is_login,
             timeout=observer.http_timeout,
         )
-        sdk.accept_answer(token, arguments, response.json())
+        sdk.accept_answer(token, arguments, _checked(response.json()))
     except Exception as error:
         if observer.fail_request(token, _failure_of(sdk, error, response)):
             return token
@@ -108,6 +113,13 @@ def _ask_zoho(
         raise sdk.refresh_exception(error) from error
     observer.finish_request(token)
     return token
+
+
+def _checked(answer: object) -> object:
+    """Refuse an answer with an empty access token, which the SDKs take for a new one."""
+    if isinstance(answer, dict) and "access_token" in answer and not answer["access_token"]:
+        raise RefreshFailedError(f"Zoho's answer has {UNKNOWN_ANSWER}", UNKNOWN_ANSWER)
+    return answer
 
 
 def _accounts_url(sdk: SDKBinding, arguments: Sequence[Any]) -> str:
@@ -148,9 +160,9 @@ def _failure_of(sdk: SDKBinding, error: Exception, response: SDKResponse) -> Fai
         answer = response.json()
     except ValueError:
         return Failure(f"HTTP status {response.status_code}")
-    if not isinstance(answer, dict) or "access_token" in answer:
+    if not isinstance(answer, dict) or answer.get("access_token"):
         return Failure(type(error).__name__, answered=False)  # it may have been issued
-    reason = str(answer.get("error", "an answer without an access token"))
+    reason = str(answer.get("error", UNKNOWN_ANSWER))
     # The text of a throttling is translated in some regions; its status is not.
     throttled = answer.get("status") == "failure" and reason not in PERMANENT | CLIENT_FAULTS
     return Failure(THROTTLED if throttled else reason)

@@ -12,11 +12,12 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
-from zoho_tokenstore.sdk.binding import SDKBinding, SDKToken
+from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.callers import warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completion
 from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes
-from zoho_tokenstore.tokens.matching import check_storable
+from zoho_tokenstore.sdk.types import SDKToken
+from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import TokenRecord, check_id
 
 __all__ = ["RecordStore"]
@@ -120,7 +121,7 @@ class RecordStore(ABC):
         return None if served is None else self._assign(self._sdk.build_token(served), claim)
 
     def _save_one(self, token: SDKToken, record: TokenRecord) -> None:
-        check_storable(record)
+        record = storable(record)
         warn_of_placeholder(record)
         try:
             key = self._save_record(token, record)

@@ -14,12 +14,12 @@ from zoho_tokenstore.errors import (
     TokenStoreError,
 )
 from zoho_tokenstore.sdk.acting import ActingStore
-from zoho_tokenstore.sdk.binding import SDKToken, SDKUser
 from zoho_tokenstore.sdk.callers import refuse_another_login
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
 from zoho_tokenstore.sdk.installed import SDKName, load
-from zoho_tokenstore.tokens.matching import check_storable
+from zoho_tokenstore.sdk.types import SDKToken, SDKUser
+from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import check_id
 from zoho_tokenstore.tokens.save_plan import BATCH_SIZE
 from zoho_tokenstore.tracebacks import hides_frames, without_frames
@@ -291,9 +291,7 @@ class SDKTokenStore(ActingStore):
             raise without_frames(error) from error.__cause__
 
     def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
-        records = [self._sdk.read_token(token) for token in tokens]
-        for record in records:
-            check_storable(record)
+        records = [storable(self._sdk.read_token(token)) for token in tokens]
         keys = self._save_records(records)
         for token, key in zip(tokens, keys, strict=True):
             self._sdk.fill_token(token, {"id": key})

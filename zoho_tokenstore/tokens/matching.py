@@ -19,13 +19,13 @@ __all__ = [
     "BY_USER",
     "RULES",
     "Rule",
-    "check_storable",
     "find_one",
     "identity",
     "is_another_login",
     "login_of",
     "only_row",
     "rule_of",
+    "storable",
 ]
 
 
@@ -95,8 +95,8 @@ def only_row(rows: Sequence[TokenRecord], rule: Rule) -> TokenRecord | None:
     return rows[0] if rows else None
 
 
-def check_storable(token: TokenRecord) -> None:
-    """Refuse a token that can never become a login.
+def storable(token: TokenRecord) -> TokenRecord:
+    """Return a token as it is saved: without an expiry that is not that of its access token.
 
     Raises:
         InvalidTokenError: It has no access, refresh or grant token.
@@ -105,6 +105,7 @@ def check_storable(token: TokenRecord) -> None:
         raise InvalidTokenError(
             "the token is empty: set an access token, a refresh token or a grant token"
         )
+    return token if token.access_token else token._replace(expiry=None)
 
 
 def identity(row: TokenRecord) -> tuple[str, str, str]:

@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
 
 from zoho_tokenstore.errors import InvalidTokenError
-from zoho_tokenstore.tokens.matching import check_storable
+from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
 __all__ = ["FILES", "FileLayout", "Layout", "SourceRow", "layout_of"]
@@ -89,8 +89,7 @@ class Layout:
             found[0] = str(key)
         if expiry == NO_EXPIRY:
             found[-1] = None
-        token = TokenRecord.checked(found)
-        check_storable(token)
+        token = storable(TokenRecord.checked(found))
         if token.refresh_token and token.access_token and token.expiry is None:
             return token._replace(expiry=EXPIRED)
         return token
