@@ -7,6 +7,7 @@ PgBouncer in transaction mode hands each transaction to another server process, 
 name may stand for what another client has prepared (https://www.pgbouncer.org/features.html).
 """
 
+import re
 import time
 from collections.abc import Generator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 __all__ = ["BACKEND"]
 
 T = TypeVar("T")
+
+DENIED: Final = re.compile(r"permission denied for (?P<kind>\w+) (?P<name>\S+)")
 
 PSYCOPG: Final = "postgresql+psycopg"
 
@@ -113,13 +116,17 @@ class PostgreSQL(Backend):
         return bool(getattr(connection, "pgconn", connection.info).ssl_in_use)
 
     def denial_of(self, error: DBAPIError, url: URL) -> str:
-        """Quote the server, whose words name the object."""
-        words: str = error.orig.diag.message_primary  # type: ignore[union-attr]
-        *_, kind, name = words.split()
+        """Quote the server, whose words name the object, in English at least."""
+        words = self.words_of(error).partition("\n")[0]
+        found = DENIED.fullmatch(words)
         user = url.username or "the user"
-        if kind == "schema":
-            return f"says: {words}; run GRANT USAGE, CREATE ON SCHEMA {name} TO {user}"
-        return f"says: {words}; run GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {user}"
+        if found is None:
+            return f"says: {words}; grant {user} what is missing"
+        if found["kind"] == "schema":
+            return f"says: {words}; run GRANT USAGE, CREATE ON SCHEMA {found['name']} TO {user}"
+        return (
+            f"says: {words}; run GRANT SELECT, INSERT, UPDATE, DELETE ON {found['name']} TO {user}"
+        )
 
     def roll_back(self, connection: DriverConnection) -> None:
         """Send the statement: psycopg2 in autocommit knows of no transaction to roll back."""
