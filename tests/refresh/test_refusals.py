@@ -77,7 +77,7 @@ def test_the_budget_is_that_of_the_refresh_token_whoever_asks(zoho, row, visit, 
         return refresh(accounts, form)
 
     monkeypatch.setattr(Accounts, "refresh", refresh)
-    errors = [visit(zoho, row, secret) for secret in ("secret", "wrong") * 8]
+    errors = [visit(zoho, row, secret) for secret in ("secret", "wrong") * 12]
     assert isinstance(cause_of(errors[-2]), RefreshThrottledError)
     assert len(issued) <= 10
 

@@ -134,7 +134,7 @@ class RefreshCoordinator:
             )
         except TokenStoreError as error:  # the lease ends by itself
             log.warning("a failed refresh could not be recorded: %s", error)
-        self._end_claim(claim, failure_error(failure.reason))
+        self._end_claim(claim, failure_error(failure.reason, self.policy.cooldown))
         self._report("failed", claim, failure.reason)
 
     def _claim(
@@ -226,7 +226,7 @@ class RefreshCoordinator:
         # Another secret, or another server, was not refused by what this one would have met.
         is_alike = (lease.owner, lease.credential) == (seen.owner, request.credential)
         if is_alike and lease.failure and not lease.until:
-            raise failure_error(lease.failure)
+            raise failure_error(lease.failure, self.policy.cooldown)
         return None
 
     def _hold(

@@ -263,15 +263,24 @@ def refusal_error(refused: Refused) -> RefreshError:
     )
 
 
-def failure_error(reason: str) -> RefreshError:
-    """Return the error of a worker that has waited for a refresh that failed."""
+def failure_error(reason: str, cooldown: float) -> RefreshError:
+    """Return the error of a refresh that Zoho has refused, or that failed otherwise.
+
+    Args:
+        reason: As in :class:`Failure`.
+        cooldown: Seconds of the pause after a throttling.
+    """
     if reason in CLIENT_FAULTS:
         return _client_error(reason)
     if reason in PERMANENT:
         return LoginRequiredError(
             f"Zoho has refused the login ({reason}): log this user in again", reason
         )
-    return RefreshFailedError(f"the refresh that this call waited for failed: {reason}", reason)
+    if reason == THROTTLED:
+        return RefreshThrottledError(
+            f"Zoho's limit of requests is reached; retry in {cooldown:.0f} seconds", cooldown
+        )
+    return RefreshFailedError(f"the refresh of the access token has failed: {reason}", reason)
 
 
 def _client_error(reason: str) -> ClientRefusedError:

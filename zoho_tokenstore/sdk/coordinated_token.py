@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
-from zoho_tokenstore.errors import RefreshFailedError
+from zoho_tokenstore.errors import RefreshFailedError, TokenStoreError
 from zoho_tokenstore.refresh.lease import CLIENT_FAULTS, PERMANENT, THROTTLED, Failure
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.types import SDKClass, SDKToken
@@ -47,8 +47,8 @@ class RefreshObserver(Protocol):
     def finish_request(self, token: SDKToken) -> None:
         """Store the refreshed token."""
 
-    def fail_request(self, token: SDKToken, failure: Failure) -> bool:
-        """Record the failure; return whether the token is still valid."""
+    def fail_request(self, token: SDKToken, failure: Failure) -> TokenStoreError | None:
+        """Record the failure; return what it means, ``None`` if the token is still valid."""
 
 
 @cache
@@ -105,12 +105,15 @@ def _ask_zoho(
         )
         sdk.accept_answer(token, arguments, _checked(response.json()))
     except Exception as error:
-        if observer.fail_request(token, _failure_of(sdk, error, response)):
+        meaning = observer.fail_request(token, _failure_of(sdk, error, response))
+        if meaning is None:
             return token
         without_frames(error)
-        if isinstance(error, sdk.error_type):
-            raise
-        raise sdk.refresh_exception(error) from error
+        if not isinstance(error, sdk.error_type):
+            raise sdk.refresh_exception(error) from error
+        if error.cause is None:
+            error.cause = meaning
+        raise error from error.cause
     observer.finish_request(token)
     return token
 

@@ -8,7 +8,7 @@ from zoho_tokenstore.errors import LoginRequiredError, TokenStoreError
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.events import log
 from zoho_tokenstore.refresh.inflight import Lookup, LookupResult, RefreshClaim
-from zoho_tokenstore.refresh.lease import Failure
+from zoho_tokenstore.refresh.lease import Failure, failure_error
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.completion import EXPIRED, is_new_login, usable_token
 from zoho_tokenstore.sdk.coordinated_token import ATTRIBUTE, coordinated_type, observer_of
@@ -234,20 +234,21 @@ class PendingRefresh:
             except TokenStoreError as error:  # the SDK's save tries again; the lease ends by itself
                 log.warning("a refreshed token could not be stored: %s", error)
 
-    def fail_request(self, token: SDKToken, failure: Failure) -> bool:
-        """Release the claim; return whether the token is still valid."""
+    def fail_request(self, token: SDKToken, failure: Failure) -> TokenStoreError | None:
+        """Release the claim; return what the failure means, ``None`` if the token is valid."""
         claim = self.claim
+        meaning = failure_error(failure.reason, self._coordinator.policy.cooldown)
         if claim is None:
-            return False
+            return meaning
         self._coordinator.fail_claim(claim, failure)
         before = claim.record
         if not claim.early or before is None or before.expiry is None:
             self._refreshes.end_refresh(token, self)
-            return False
+            return meaning
         if self.sdk.read_token(token).access_token == before.access_token:
             self.sdk.fill_token(token, {"expiry": before.expiry})
             self.stored = self.sdk.read_token(token)
-        return True
+        return None
 
 
 def called_by_sdk() -> bool:
