@@ -117,9 +117,16 @@ def test_what_is_imported_is_audited_as_that(command, import_lines):
     assert not [entry for entry in audited(command) if "1000.newer" in json.dumps(entry)]
 
 
-def test_a_table_that_is_missing_is_named_with_what_makes_it(command, tmp_path):
-    path = tmp_path / "tokens.csv"
+def test_an_import_sets_up_the_database_that_it_moves_into(run_command, tmp_path):
+    path, target = tmp_path / "tokens.csv", tmp_path / "new.db"
     path.write_text(line("C", token("alice")))
-    status, out, err = command("import", "filestore", path, "--table", "others")
-    assert (status, out) == (1, "")
-    assert "zoho-tokenstore upgrade --table others" in err
+    url = f"sqlite:///{target}"
+    looked = run_command(url, "import", "filestore", path, "--table", "others", "--dry-run")
+    assert looked.status == 1
+    assert "does not exist: run zoho-tokenstore upgrade" in looked.err
+    assert run_command(url, "import", "filestore", tmp_path / "missing.csv").status == 1
+    assert not target.exists()
+    for created in (1, 0):
+        done = run_command(url, "import", "filestore", path, "--table", "others")
+        assert (done.status, done.out.partition(",")[0]) == (0, f"created: {created}")
+    assert "alice" in run_command(url, "list", "--table", "others").out

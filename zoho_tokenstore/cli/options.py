@@ -13,6 +13,7 @@ import typer
 
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import ConfigurationError
+from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.tables import TokenTables
 
@@ -166,15 +167,21 @@ def open_database(settings: Settings, *, create: bool = True) -> Iterator[Databa
 
 
 @contextmanager
-def open_table(settings: Settings) -> Iterator[TokenTables]:
-    """Open an existing token table of this release for a block.
+def open_table(settings: Settings, *, create: bool = False) -> Iterator[TokenTables]:
+    """Open a token table of this release for a block.
+
+    Args:
+        settings: Settings of the command.
+        create: Whether an empty database is set up.
 
     Raises:
         SchemaError: The table is missing or of another release; the message names the command to
             run.
     """
-    with open_database(settings, create=False) as database:
+    with open_database(settings, create=create) as database:
         schema = settings.token_schema
+        if create:
+            migrations.set_up(database, schema)
         database.read(lambda session: schema.ready(session.connection(), create=False))
         yield tables_of(database, settings)
 

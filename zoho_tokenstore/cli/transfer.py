@@ -162,8 +162,9 @@ def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> Non
 def _import(
     settings: Settings, source: Source, on_conflict: OnConflict, *, dry_run: bool, as_json: bool
 ) -> None:
-    with open_table(settings) as opened, progress_bar() as progress:
-        task = progress.add_task("reading" if dry_run else "importing", total=source.total)
+    total = source.total  # a source that cannot be read leaves the target alone
+    with open_table(settings, create=not dry_run) as opened, progress_bar() as progress:
+        task = progress.add_task("reading" if dry_run else "importing", total=total)
         report = Importer(
             opened.database,
             opened.tokens,
