@@ -366,3 +366,25 @@ def test_the_real_command_asks_for_a_word_and_adopts(sdk, url):
         '{"created": 4, "updated": 0, "unchanged": 0, "skipped": 0, "left_out": 0}\n',
     )
     assert tokens(url) == expected("C")
+
+
+def test_a_table_without_needed_columns_is_left_as_it_is(command, engine):
+    names = ("user_name", "access_token", "refresh_token", "grant_token", "expiry_time")
+    with engine.begin() as connection:
+        columns = ", ".join(f"{name} varchar(99)" for name in names)
+        connection.execute(text(f"CREATE TABLE oauthtoken ({columns})"))
+    done = command("adopt", "--yes")
+    assert done.status == 1
+    assert "lacks the columns client_id of an SDK's store" in done.err
+    assert set(inspect(engine).get_table_names()) == {"oauthtoken"}
+
+
+def test_a_table_without_a_usable_row_is_left_as_it_is(command, sdk):
+    unusable = [row(1, "alice", expiry="soon"), row(2, "bob", expiry="later")]
+    table = sdk("C", unusable)
+    before = table.rows()
+    done = command("adopt", "--yes")
+    assert done.status == 1
+    assert "no row of table 'oauthtoken' can be used" in done.err
+    assert "row 1" in done.err
+    assert (table.tables(), table.rows()) == ({"oauthtoken"}, before)

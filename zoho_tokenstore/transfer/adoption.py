@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from zoho_tokenstore.errors import MigrationError, SDKSchemaError
+from sqlalchemy.orm import Session
+
+from zoho_tokenstore.errors import MigrationError, SDKSchemaError, SourceError
 from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.state import SchemaState
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.transfer.dbstore import TableSource
 from zoho_tokenstore.transfer.importer import Importer, ImportReport
@@ -38,10 +41,13 @@ class Adoption:
 
         Raises:
             SchemaError: The table is not one of the SDK's.
+            SourceError: It lacks columns that are needed, or no row of it can be used; nothing was
+                changed.
             MigrationError: An imported token differs from its row; the SDK's table is unchanged.
             DatabaseError: The database failed; run the adoption again.
         """
         database, schema = self.tables.database, self.tables.schema
+        self._refuse_unusable()
         original = migrations.set_aside(database, schema)
         source = TableSource(database.url, original, schema.namespace)
         migrations.upgrade(database, schema)
@@ -60,3 +66,22 @@ class Adoption:
                 f"is unchanged: run {SDKSchemaError.command}{schema.options} again"
             )
         return report, original
+
+    def _refuse_unusable(self) -> None:
+        """Look at the SDK's table before it is renamed, unless an earlier call has renamed it."""
+        database, schema = self.tables.database, self.tables.schema
+
+        def state(session: Session) -> SchemaState:
+            return schema.state(session.connection())
+
+        if database.read(state) is not SchemaState.SDK:
+            return
+        problem = ""
+        for row in TableSource(database.url, schema.name, schema.namespace):
+            if row.token is not None:
+                return
+            problem = problem or f"{row.place}: {row.problem}"
+        if problem:
+            raise SourceError(
+                f"no row of table {schema.name!r} can be used, and nothing was changed: {problem}"
+            )

@@ -13,7 +13,7 @@ from zoho_tokenstore.database.faults import describe, translate
 from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import SourceError
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
-from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of
+from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of, missing_columns
 
 __all__ = ["TableSource"]
 
@@ -83,25 +83,34 @@ def _find(
     inspector = inspect(connection)
     present = inspector.get_table_names(schema)
     wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
-    found = {}
+    found: dict[str, tuple[list[str], Layout]] = {}
+    missing: list[str] = []
     for candidate in present if wanted is None else [wanted] if wanted in present else []:
         names = [str(each["name"]) for each in inspector.get_columns(candidate, schema)]
-        if "id_digest" not in names and (layout := layout_of(names)):
+        if "id_digest" in names:  # ours
+            continue
+        missing = missing_columns(names)
+        if (layout := layout_of(names)) is not None:
             found[candidate] = names, layout
     if len(found) != 1:
+        problem = _problem(wanted, present, missing, number=len(found))
         raise SourceError(
-            f"{_problem(wanted, present, number=len(found))} in {describe(url)}: pass --table with "
-            f"one of {', '.join(present) or 'its tables'}"
+            f"{problem} in {describe(url)}: pass --table with one of "
+            f"{', '.join(present) or 'its tables'}"
         )
     ((chosen, (names, layout)),) = found.items()
     return chosen, names, layout
 
 
-def _problem(wanted: str | None, present: Sequence[str], *, number: int) -> str:
+def _problem(
+    wanted: str | None, present: Sequence[str], missing: Sequence[str], *, number: int
+) -> str:
     if wanted is None:
         return (
             f"{'several tables have' if number else 'no table has'} the columns of an SDK's store"
         )
+    if wanted in present and missing:
+        return f"table {wanted!r} lacks the columns {', '.join(missing)} of an SDK's store"
     if wanted in present:
         return f"table {wanted!r} is not a table of an SDK's store"
     return f"table {wanted!r} not found"

@@ -8,7 +8,7 @@ from zoho_tokenstore.errors import InvalidTokenError
 from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
-__all__ = ["FILES", "FileLayout", "Layout", "SourceRow", "layout_of"]
+__all__ = ["FILES", "FileLayout", "Layout", "SourceRow", "layout_of", "missing_columns"]
 
 FileLayout = Literal["A", "B", "C"]
 
@@ -104,5 +104,14 @@ class Layout:
 
 def layout_of(columns: Sequence[str]) -> Layout | None:
     """Return the layout of columns with these names, ``None`` for other than an SDK's."""
-    fields = tuple(FIELD_OF.get(name.strip().lower()) for name in columns)
-    return Layout(fields) if set(fields) >= REQUIRED else None
+    return None if missing_columns(columns) else Layout(_fields_of(columns))
+
+
+def missing_columns(columns: Sequence[str]) -> list[str]:
+    """Return the columns that every SDK's store has and these are not, by the SDKs' names."""
+    missing = REQUIRED.difference(_fields_of(columns))
+    return sorted("expiry_time" if name == "expiry" else name for name in missing)
+
+
+def _fields_of(columns: Sequence[str]) -> tuple[str | None, ...]:
+    return tuple(FIELD_OF.get(name.strip().lower()) for name in columns)
