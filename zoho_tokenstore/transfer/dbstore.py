@@ -51,8 +51,9 @@ class TableSource:
         """Yield the rows, unusable ones with the reason."""
         with self._connected() as connection:
             streaming = connection.execution_options(yield_per=FETCH_SIZE)
-            for number, values in enumerate(streaming.execute(select(self._table)), 1):
-                yield self._layout.parse_row(f"row {number}", values)
+            with streaming.execute(select(self._table)) as rows:  # closed if a reader stops early
+                for number, values in enumerate(rows, 1):
+                    yield self._layout.parse_row(f"row {number}", values)
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
