@@ -129,11 +129,15 @@ def is_another_login(row: TokenRecord, token: TokenRecord) -> bool:
     """Return whether a token has the id of a row that belongs to another login.
 
     What one of them does not have tells nothing. The client and the user decide if both have them,
-    then the refresh token, then the grant token.
+    then the refresh token, then the grant token. SDKs before 6-0 name a user by the mail address
+    alone, later ones by ``mail:organization``.
     """
     if row.client_id and token.client_id and row.client_id != token.client_id:
         return True
-    for field in ("user_name", "refresh_token", "grant_token"):
+    if row.user_name and token.user_name:
+        stored, given = row.user_name, token.user_name
+        return given not in (stored, stored.partition(":")[0]) and given.partition(":")[0] != stored
+    for field in ("refresh_token", "grant_token"):
         stored, given = getattr(row, field), getattr(token, field)
         if stored and given:
             return bool(stored != given)
