@@ -21,15 +21,17 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection, text
 
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.database.dialects import backend_of
+from zoho_tokenstore.database.dialects import Backend, backend_of
 from zoho_tokenstore.errors import MigrationError
 from zoho_tokenstore.schema.downgrades import count_rows, refuse_loss
 from zoho_tokenstore.schema.state import HEAD, SchemaState, TokenSchema
 
 __all__ = [
     "Target",
+    "alone",
     "check",
     "downgrade",
+    "drop_unfinished",
     "history",
     "migrations_path",
     "offline_sql",
@@ -103,10 +105,10 @@ def set_up(database: Database, schema: TokenSchema) -> None:
     """
 
     def work(connection: Connection) -> None:
-        with _alone(database, schema, connection):
+        with alone(database.backend, schema, connection):
             if not schema.ready(connection, create=True):
                 if schema.state(connection) is SchemaState.UNFINISHED:
-                    _drop_unfinished(schema, connection)
+                    drop_unfinished(schema, connection)
                 _run(Target(schema, connection), command.upgrade, "head")
 
     database.migrate(work)
@@ -123,11 +125,11 @@ def upgrade(database: Database, schema: TokenSchema, revision: str = "head") -> 
     """
 
     def work(connection: Connection) -> None:
-        with _alone(database, schema, connection):
+        with alone(database.backend, schema, connection):
             state = schema.state(connection)
             schema.refuse_unusable(state)
             if state is SchemaState.UNFINISHED:
-                _drop_unfinished(schema, connection)
+                drop_unfinished(schema, connection)
             _run(Target(schema, connection), command.upgrade, revision)
             for table in (
                 schema.missing_tables(connection) if state is SchemaState.INCOMPLETE else ()
@@ -177,7 +179,7 @@ def set_aside(database: Database, schema: TokenSchema) -> str:
     kept = f"{schema.name}_sdk"
 
     def work(connection: Connection) -> None:
-        with _alone(database, schema, connection):
+        with alone(database.backend, schema, connection):
             there = schema.is_sdk_table(connection, kept)
             if schema.state(connection) is not SchemaState.SDK:
                 if there:  # an earlier call renamed it
@@ -251,10 +253,9 @@ def _run(
 
 
 @contextmanager
-def _alone(database: Database, schema: TokenSchema, connection: Connection) -> Iterator[None]:
+def alone(backend: Backend, schema: TokenSchema, connection: Connection) -> Iterator[None]:
     """Wait until no other process migrates this table."""
     name = {"name": f".{schema.namespace or ''}.{schema.version_table}"}
-    backend = database.backend
     if backend.lock is not None:
         connection.execute(text(backend.lock), name)
     try:
@@ -264,7 +265,7 @@ def _alone(database: Database, schema: TokenSchema, connection: Connection) -> I
             connection.execute(text(backend.unlock), name)
 
 
-def _drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
+def drop_unfinished(schema: TokenSchema, connection: Connection) -> None:
     """Drop the tables of an interrupted migration, so that it can start again."""
     revision = schema.revision(connection)
     if revision is not None:

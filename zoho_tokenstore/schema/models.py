@@ -194,9 +194,9 @@ class Base(DeclarativeBase):
 class OAuthTokenRow(TokenColumns, Base):
     """One stored OAuth token, in the default table.
 
-    Hand ``OAuthTokenRow.metadata`` to the Alembic of a host application that wants to run the
-    migrations itself. Reading is safe at any time; write through the store, which keeps the digests
-    in step.
+    ``OAuthTokenRow.metadata`` lets the Alembic of an application compare the tables; see
+    :mod:`zoho_tokenstore.schema.autogenerate`. Reading is safe at any time; write through the
+    store, which keeps the digests in step.
     """
 
     __tablename__ = DEFAULT_TABLE
