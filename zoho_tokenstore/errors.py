@@ -22,6 +22,7 @@ The exception hierarchy, each class with the builtin it also is::
     │   ├── IndexKeyError
     │   ├── RetiredKeyError
     │   └── DecryptionError
+    │       ├── DamagedRowError
     │       └── NotEncryptedError
     ├── ConfigurationError             ValueError
     │   ├── BadKeyError
@@ -199,6 +200,10 @@ class DecryptionError(EncryptionError):
         super().__init__(message)
         self.token_ids = token_ids
         self.user_name = user_name
+
+
+class DamagedRowError(DecryptionError):
+    """A stored token has a value of another type than its column, such as an expiry of letters."""
 
 
 class NotEncryptedError(DecryptionError):

@@ -11,16 +11,22 @@ from zoho_tokenstore.cli.console import quantity
 from zoho_tokenstore.database.clock import TOLERANCE
 from zoho_tokenstore.encryption.codec import EncryptedCodec
 from zoho_tokenstore.errors import (
+    DamagedRowError,
     DecryptionError,
     MissingSDKError,
-    NotEncryptedError,
     TokenStoreError,
 )
-from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.schema.additions import added_by_others
 from zoho_tokenstore.schema.state import HEAD
 from zoho_tokenstore.sdk import load
 from zoho_tokenstore.storage.maintenance import iter_records, refused_logins
-from zoho_tokenstore.storage.queries import TokenQueries, check_write_access, database_time, ping
+from zoho_tokenstore.storage.queries import (
+    TokenQueries,
+    check_write_access,
+    damaged_audit_entries,
+    database_time,
+    ping,
+)
 from zoho_tokenstore.storage.rotation import READABLE, count_keys
 from zoho_tokenstore.storage.tables import TokenTables
 
@@ -101,10 +107,6 @@ def _round_trip(opened: TokenTables) -> Result:
     return "ok", f"{seconds * 1000:.2f} ms"
 
 
-def _pool(opened: TokenTables) -> Result:
-    return "ok", opened.database.pool_status()
-
-
 def _file(opened: TokenTables) -> Result | None:
     path = opened.database.backend.file_of(opened.database.url)
     if path is None:
@@ -131,7 +133,9 @@ def _journal(opened: TokenTables) -> Result | None:
 def _schema(opened: TokenTables) -> Result:
     schema = opened.schema
     opened.database.read(lambda session: schema.ready(session.connection(), create=False))
-    migrations.check(opened.database, schema)
+    added = added_by_others(opened.database, schema)
+    if added:
+        return "ok", f"{schema.name}, revision {HEAD} (head), with additions: {', '.join(added)}"
     return "ok", f"{schema.name}, revision {HEAD} (head)"
 
 
@@ -160,31 +164,56 @@ def _encryption(opened: TokenTables) -> Result:
         return "warn", (
             f"{quantity(old, 'token')} encrypted with older keys: run 'zoho-tokenstore keys rotate'"
         )
+    unused = sorted(set(opened.keyring.ids if opened.keyring else ()) - {first_id})
+    if unused:
+        return "ok", (
+            f"all tokens are encrypted with key {first_id}; older keys that encrypt nothing here "
+            f"({_enumerated(unused)}) are only needed for backups"
+        )
     return "ok", f"all tokens are encrypted with key {first_id}"
 
 
 def _tokens(opened: TokenTables) -> Result:
     errors: list[DecryptionError] = []
-    stored = sum(1 for _ in iter_records(opened.database, opened.tokens, errors.append))
-    lost = [error for error in errors if not isinstance(error, NotEncryptedError)]
-    if lost:
-        ids = [token_id for error in lost for token_id in error.token_ids]
-        return "fail", (
-            f"{quantity(len(ids), 'token')} cannot be decrypted ({_enumerated(ids)}): {lost[0]}; "
-            "add the missing key, or run 'zoho-tokenstore delete --unreadable'"
-        )
+    stored, no_refresh = 0, list[str]()
+    for token in iter_records(opened.database, opened.tokens, errors.append):
+        stored += 1
+        if token.refresh_token is None and token.grant_token is None:
+            no_refresh.append(token.id or "")
     if errors:
-        ids = [token_id for error in errors for token_id in error.token_ids]
-        return "warn", (
-            f"{stored} stored, {len(ids)} refused because they are unencrypted ({_enumerated(ids)})"
-        )
+        return _unserved(errors, stored)
     refused = refused_logins(opened.database, opened.table, opened.codec)
     if refused:
         return "warn", (
             f"{stored} stored, {len(refused)} refused by Zoho ({_enumerated(sorted(refused))}): "
             "ask their users to log in again"
         )
+    if no_refresh:
+        return "warn", (
+            f"{stored} stored, {len(no_refresh)} without a refresh token "
+            f"({_enumerated(no_refresh)}): their users must log in again when the access token "
+            "expires; request the grant token with access_type=offline"
+        )
     return "ok", f"{stored} stored"
+
+
+def _unserved(errors: Sequence[DecryptionError], stored: int) -> Result:
+    """Return the finding about tokens that cannot be served."""
+    damaged = [error for error in errors if isinstance(error, DamagedRowError)]
+    lost = [error for error in errors if type(error) is DecryptionError]
+    if damaged:
+        others = f"; {len(errors) - len(damaged)} others cannot be read" if lost else ""
+        return "fail", f"{stored} stored, {len(damaged)} damaged: {damaged[0]}{others}"
+    if lost:
+        ids = [token_id for error in lost for token_id in error.token_ids]
+        return "fail", (
+            f"{quantity(len(ids), 'token')} cannot be decrypted ({_enumerated(ids)}): {lost[0]}; "
+            "add the missing key, or run 'zoho-tokenstore delete --unreadable'"
+        )
+    ids = [token_id for error in errors for token_id in error.token_ids]
+    return "warn", (
+        f"{stored} stored, {len(ids)} refused because they are unencrypted ({_enumerated(ids)})"
+    )
 
 
 def _users(opened: TokenTables) -> Result:
@@ -196,6 +225,17 @@ def _users(opened: TokenTables) -> Result:
             "because Zoho keeps 20 per user and deletes the oldest"
         )
     return "ok", f"at most {MANY_LOGINS} refresh tokens per user"
+
+
+def _audit(opened: TokenTables) -> Result:
+    damaged = damaged_audit_entries(opened.database, opened.audit)
+    if damaged:
+        number = quantity(len(damaged), "damaged entry", "damaged entries")
+        return "warn", (
+            f"{number} ({_enumerated(damaged)}): values of the wrong type, which the store does "
+            "not write; find out who changed the audit table"
+        )
+    return "ok", "readable"
 
 
 def _clock(opened: TokenTables) -> Result:
@@ -212,7 +252,6 @@ CHECKS: Final[dict[str, Callable[[TokenTables], Result | None]]] = {
     "SDK": _sdk,
     "database": _database,
     "round trip": _round_trip,
-    "pool": _pool,
     "file": _file,
     "journal": _journal,
     "table": _schema,
@@ -220,6 +259,7 @@ CHECKS: Final[dict[str, Callable[[TokenTables], Result | None]]] = {
     "encryption": _encryption,
     "tokens": _tokens,
     "users": _users,
+    "audit": _audit,
     "clock": _clock,
 }
 """Checks by name, in an order in which each depends only on those before it."""

@@ -142,10 +142,6 @@ class Database:
         """
         return self._connections.notice_replacement()
 
-    def pool_status(self) -> str:
-        """Return the size of the pool, and how many of its connections are in use."""
-        return self._connections.engines.autocommit.pool.status()
-
     def close(self) -> None:
         """Close all connections, unless the engine is the caller's."""
         self._connections.close()

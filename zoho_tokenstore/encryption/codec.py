@@ -5,7 +5,7 @@ from operator import itemgetter
 from typing import Any, Final, Protocol
 
 from zoho_tokenstore.encryption.cipher import BlindIndex, RowCipher, owner_of
-from zoho_tokenstore.errors import DecryptionError, NotEncryptedError
+from zoho_tokenstore.errors import DamagedRowError, DecryptionError, NotEncryptedError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest, digest, row_digests
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
@@ -24,6 +24,10 @@ bound_values: Final = itemgetter(*(FIELDS.index(name) for name in BOUND_FIELDS))
 secret_values: Final = itemgetter(*(FIELDS.index(name) for name in SECRET_FIELDS))
 FIRST_SECRET: Final = FIELDS.index(SECRET_FIELDS[0])
 AFTER_SECRETS: Final = FIRST_SECRET + len(SECRET_FIELDS)
+
+EXPIRY: Final = FIELDS.index("expiry")
+IS_TEXT: Final = frozenset({str, type(None)}).issuperset
+IS_NUMBER: Final = frozenset({int, type(None)}).__contains__
 
 SEPARATOR: Final = "\0"
 """Between the secrets in a seal; no text of a token contains it."""
@@ -104,7 +108,7 @@ class ReadableCodec:
                 "key",
                 *owner_of(row),
             )
-        return TokenRecord._make(row[:KEY_ID])
+        return _readable_record(row)
 
 
 class EncryptedCodec:
@@ -165,7 +169,7 @@ class EncryptedCodec:
         key_id = row[KEY_ID]
         if key_id is None:
             if self.serves_readable:
-                return TokenRecord._make(row[:KEY_ID])
+                return _readable_record(row)
             raise NotEncryptedError(
                 f"token {row[0]!r} is stored unencrypted: run 'zoho-tokenstore keys encrypt' if it "
                 "is from before the keys were set, else delete it",
@@ -174,3 +178,25 @@ class EncryptedCodec:
         opened = self.cipher.open(key_id, row[SEALED], bound_values(row))
         secrets = [value or None for value in opened.split(SEPARATOR)]
         return TokenRecord._make([*row[:FIRST_SECRET], *secrets, *row[AFTER_SECRETS:KEY_ID]])
+
+
+def _readable_record(row: Sequence[Any]) -> TokenRecord:
+    """Return the record of a row that is not encrypted.
+
+    Raises:
+        DamagedRowError: A column holds another type than its own, as SQLite permits.
+    """
+    if IS_TEXT(map(type, row[:EXPIRY])) and IS_NUMBER(type(row[EXPIRY])):
+        return TokenRecord._make(row[:KEY_ID])
+    damaged = [
+        name
+        for name, value in zip(FIELDS, row[:EXPIRY], strict=False)
+        if not IS_TEXT([type(value)])
+    ]
+    damaged += [] if IS_NUMBER(type(row[EXPIRY])) else ["expiry"]
+    raise DamagedRowError(
+        f"token {row[0]!r} is damaged: {', '.join(damaged)} has a value of the wrong type; correct "
+        "it in the database, or delete the token and log the user in again",
+        (str(row[0]),),
+        row[1] if isinstance(row[1], str) else None,
+    )

@@ -22,8 +22,10 @@ from sqlalchemy import (
     insert,
     literal,
     select,
+    type_coerce,
 )
 from sqlalchemy.orm import Session
+from sqlalchemy.types import NullType
 
 from zoho_tokenstore.schema.models import CREDENTIAL_LENGTH, companion_table
 
@@ -134,8 +136,10 @@ class AuditLog:
             session: Where to read.
             after: The id of the last entry seen, or the :meth:`first_id` of a time.
         """
+        c = self._table.c
+        # The time as the driver returns it: SQLAlchemy fails on the whole page if one is no time.
         entries = (
-            select(self._table)
+            select(*(type_coerce(each, NullType) if each is c.at else each for each in c))
             .where(self._table.c.entry_id > after)
             .order_by(self._table.c.entry_id)
             .limit(PAGE_SIZE)

@@ -1,14 +1,14 @@
 """All stored tokens: iterated, deleted with their leases, and those that need a login."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Row, Table, delete, select, true
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.codec import RowCodec
-from zoho_tokenstore.errors import DecryptionError, NotEncryptedError
+from zoho_tokenstore.errors import DamagedRowError, DecryptionError, NotEncryptedError
 from zoho_tokenstore.refresh.inflight import is_credential_of
 from zoho_tokenstore.refresh.lease import PERMANENT
 from zoho_tokenstore.schema.models import companion_table
@@ -27,6 +27,9 @@ __all__ = [
     "refused_logins",
     "undecryptable_tokens",
 ]
+
+KEPT: Final = (NotEncryptedError, DamagedRowError)
+"""Why a token is not served whose refresh token can still be read."""
 
 
 class Deletion:
@@ -137,7 +140,7 @@ def _decoded(
 def undecryptable_tokens(database: Database, tokens: TokenTable) -> list[DecryptionError]:
     """Return why each token that no key of the keyring opens cannot be decrypted.
 
-    A token that is stored readable is not among them.
+    A token that is stored readable is not among them, damaged or not.
 
     Raises:
         DatabaseError: The database failed.
@@ -145,7 +148,7 @@ def undecryptable_tokens(database: Database, tokens: TokenTable) -> list[Decrypt
     errors: list[DecryptionError] = []
     for _ in iter_records(database, tokens, errors.append):
         pass
-    return [error for error in errors if not isinstance(error, NotEncryptedError)]
+    return [error for error in errors if not isinstance(error, KEPT)]
 
 
 def delete_undecryptable(
@@ -161,7 +164,7 @@ def delete_undecryptable(
         errors: list[DecryptionError] = []
         list(_decoded(tokens, tokens.read_rows(session, keys), errors.append))
         # Not what has been saved anew since, nor what is readable.
-        lost = [error for error in errors if not isinstance(error, NotEncryptedError)]
+        lost = [error for error in errors if not isinstance(error, KEPT)]
         chosen = [key for error in lost for key in error.token_ids]
         deletion.delete_ids(session, chosen)
         return len(chosen)

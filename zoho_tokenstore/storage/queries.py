@@ -1,12 +1,13 @@
 """Read-only questions that operators ask about stored tokens."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
     ColumnElement,
     Executable,
+    Row,
     Table,
     delete,
     false,
@@ -32,6 +33,7 @@ __all__ = [
     "RowCondition",
     "TokenQueries",
     "check_write_access",
+    "damaged_audit_entries",
     "database_time",
     "iter_audit_entries",
     "ping",
@@ -39,6 +41,9 @@ __all__ = [
 
 RowCondition: TypeAlias = ColumnElement[bool]
 """Condition that selects rows of the token table."""
+
+DAMAGED: Final = "(damaged)"
+"""Shown instead of a value of another type than its column."""
 
 TIMES: Final = ("created_at", "login_at", "updated_at", "used_at")
 
@@ -128,11 +133,63 @@ class TokenQueries:
 def iter_audit_entries(
     database: Database, audit: AuditLog, since: datetime
 ) -> Iterator[dict[str, Any]]:
-    """Yield the entries of an audit log since a time in chronological order, page by page."""
+    """Yield the entries of an audit log since a time in chronological order, page by page.
+
+    A value of another type than its column, as SQLite permits, is replaced by :data:`DAMAGED`; the
+    time is then that of the entry's id.
+    """
+    for row in _audit_rows(database, audit, since):
+        entry = row._asdict()
+        for name in _damaged_values(row):
+            entry[name] = DAMAGED
+        entry["at"] = _time_of(row.at) or _time_of_id(row.entry_id)
+        yield entry
+
+
+def damaged_audit_entries(database: Database, audit: AuditLog) -> list[str]:
+    """Return the ids of the audit entries with a value of another type than its column."""
+    rows = _audit_rows(database, audit, datetime.fromtimestamp(0, UTC))
+    return [str(row.entry_id) for row in rows if _damaged_values(row)]
+
+
+def _audit_rows(database: Database, audit: AuditLog, since: datetime) -> Iterator[Row[Any]]:
     after = audit.first_id(since)
     while page := database.read(audit.read_entries, after):
-        yield from (row._asdict() for row in page)
+        yield from page
         after = page[-1].entry_id
+
+
+def _damaged_values(row: Row[Any]) -> list[str]:
+    """Return the columns of an audit entry whose values have another type than they should."""
+    return [
+        name
+        for name, value in row._asdict().items()
+        if value is not None
+        and (
+            _time_of(value) is None
+            if name == "at"
+            else not isinstance(value, int if name == "process" else str)
+        )
+    ]
+
+
+def _time_of(value: object) -> datetime | None:
+    """Return the time in UTC that a driver returned as a datetime or, on SQLite, as text."""
+    try:
+        at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
+    if not isinstance(at, datetime):
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _time_of_id(entry_id: object) -> datetime:
+    """Return the time in an entry's id, the epoch without one."""
+    try:
+        return datetime.fromtimestamp(int(str(entry_id)[:12], 16) / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(0, UTC)
 
 
 def ping(database: Database) -> None:
@@ -155,7 +212,8 @@ def check_write_access(database: Database, schema: TokenSchema) -> None:
     The application only needs to append to the audit table.
 
     Raises:
-        ReadOnlyDatabaseError: A table cannot be written; the message names the missing privileges.
+        ReadOnlyDatabaseError: The database is read-only or refuses a statement.
+        MissingPrivilegeError: The user may not write a table.
         DatabaseUnavailableError: The database cannot be reached.
     """
     audit = companion_table(schema.table, "audit")
@@ -166,7 +224,7 @@ def check_write_access(database: Database, schema: TokenSchema) -> None:
         try:
             database.write(_execute_all, statements)
         except DatabaseError as error:
-            if type(error) not in (DatabaseError, ReadOnlyDatabaseError):
+            if type(error) is not DatabaseError:  # it says what is wrong
                 raise
             raise ReadOnlyDatabaseError(
                 f"table {table.name!r} is not writable ({error}): grant this user SELECT, INSERT, "
