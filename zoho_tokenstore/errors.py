@@ -47,8 +47,6 @@ The exception hierarchy, each class with the builtin it also is::
 
 Messages hold no tokens, client secrets or passwords, so they can be logged. The methods that an SDK
 calls wrap these errors in the SDK's own ``SDKException``, with the original error as its ``cause``.
-
-Tracebacks can be logged too, with local variables; see :mod:`zoho_tokenstore.tracebacks`.
 """
 
 from typing import ClassVar
@@ -266,11 +264,7 @@ class CorruptDatabaseError(DatabaseError):
 
 
 class SchemaError(DatabaseError):
-    """The token table does not fit this release.
-
-    Attributes:
-        command: Shell command that fixes it.
-    """
+    """The token table does not fit this release; ``command`` is the shell command that fixes it."""
 
     command: ClassVar[str] = "zoho-tokenstore upgrade"
 
