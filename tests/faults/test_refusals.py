@@ -11,7 +11,6 @@ from servers import DRIVERS, KINDS
 from support import login, make_token, sdk_error, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.database import database as database_module
-from zoho_tokenstore.database import faults
 from zoho_tokenstore.errors import (
     ConfigurationError,
     DatabaseBusyError,
@@ -101,7 +100,9 @@ def test_a_missing_privilege_is_named_with_the_statement_that_grants_it(driver_u
         store.get_tokens()
     others = "SELECT" if privilege == "INSERT" else "INSERT"
     is_postgresql = url.get_backend_name() == "postgresql"
-    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    admin = create_engine(
+        url if is_postgresql else url.set(drivername="mysql+pymysql"), isolation_level="AUTOCOMMIT"
+    )
     user = user_of(url)
     role = user if is_postgresql else f"'{user}'@'%'"
     scope = "ALL TABLES IN SCHEMA public" if is_postgresql else f"`{url.database}`.*"
@@ -231,7 +232,7 @@ def test_a_database_that_is_read_only_for_good_is_waited_for_once(postgresql_url
     with SQLAlchemyTokenStore(postgresql_url) as store:
         store.get_tokens()
     pauses = []
-    monkeypatch.setattr(faults, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(database_module, "retry_pauses", lambda _: iter([0.0] * 3))
     monkeypatch.setattr(database_module.time, "sleep", pauses.append)
     url = with_option(postgresql_url, "default_transaction_read_only=on")
     with SQLAlchemyTokenStore(url) as store:

@@ -151,6 +151,7 @@ class PostgreSQL(Backend):
 def _refuse_encoding(connection: DriverConnection, _record: object) -> None:
     encoding = connection.info.parameter_status("server_encoding")
     if encoding != "UTF8":
+        connection.close()  # SQLAlchemy 2.0 leaves it open
         raise ConfigurationError(
             f"the database is encoded in {encoding}, which cannot store every user name: create it "
             "with ENCODING 'UTF8' TEMPLATE template0"
