@@ -1,8 +1,8 @@
 """Acting as a user: what a thread's SDK calls use while a block runs, and no other thread's.
 
 In every generation ``Initializer.get_initializer`` prefers the thread's own initializer, in
-``Initializer.LOCAL``, to the one of the whole process. ``Initializer.initialize`` sets both up to
-7-0; since 8-0 it sets only that of the process, which all threads then share.
+``Initializer.LOCAL``, to the one of the whole process. ``Initializer.initialize`` sets both in 5-0,
+6-0 and 7-0; in all others it sets only that of the process, which all threads then share.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class ActingStore(RecordStore):
     def _caller_with_id(self, key: str | None) -> TokenRecord | None:
         """Return the token that this thread's SDK calls use, if it is the one with this id.
 
-        An SDK before 8-0 that is being initialized still has the token of before, or none.
+        An SDK from 5-0 to 7-0 that is being initialized still has the token of before, or none.
         """
         current = self._sdk.initializer.get_initializer()
         if current is None or current.store is not self or not self._sdk.is_token(current.token):
