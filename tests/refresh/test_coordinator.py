@@ -1,11 +1,13 @@
 """The coordination itself, on a clock of the test's own: decisions, and random schedules."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from support import wait_until
 from zoho_tokenstore import RefreshPolicy
 from zoho_tokenstore.errors import (
     ConfigurationError,
@@ -15,6 +17,7 @@ from zoho_tokenstore.errors import (
     RefreshThrottledError,
 )
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
+from zoho_tokenstore.refresh.inflight import SingleFlight
 from zoho_tokenstore.refresh.lease import THROTTLED, Failure, Lease, is_late, settle_lease
 from zoho_tokenstore.tokens.record import TokenRecord
 
@@ -62,8 +65,11 @@ class Database:
             self.leases[claim.key] = settle_lease(lease, claim.owner)
 
 
+SERVER = "https://accounts.example.com"
+
+
 def serve(refresher, database):
-    return refresher.claim_refresh(database.row, database.find)
+    return refresher.claim_refresh(database.row, database.find, SERVER)
 
 
 def refresh(refresher, database, access_token="new", expires_in=HOUR):
@@ -296,7 +302,7 @@ def test_in_any_order_zoho_gets_one_request_and_every_worker_an_answer(draws, fa
             RefreshPolicy(lease=900, http_timeout=10, wait=800), shared, shared
         )
         try:
-            served = refresher.claim_refresh(database.row, shared.find)
+            served = refresher.claim_refresh(database.row, shared.find, SERVER)
             if served.claim is None:
                 answers[name] = served.record.access_token
                 return
@@ -325,3 +331,36 @@ def test_in_any_order_zoho_gets_one_request_and_every_worker_an_answer(draws, fa
     else:
         assert len(asked) <= 2, "who comes after the failure may try again, once"
         assert set(answers.values()) <= {"Zoho's error", "RefreshFailedError", "a2"}
+
+
+def test_a_row_that_is_deleted_before_its_refresh_begins_is_no_login_to_be_made(database):
+    refresher, row = worker(database, early=0), database.row._replace(expiry=0)
+    served = refresher.claim_refresh(row, lambda: None, SERVER)
+    assert served.claim is not None
+    assert not served.claim.is_login
+
+
+@pytest.mark.parametrize(
+    "other", [{"client_secret": "right"}, {"server": "https://accounts.example.eu"}]
+)
+def test_a_thread_with_another_secret_or_server_does_not_share_the_failure(
+    database, monkeypatch, other
+):
+    joined = []
+
+    def join(flights, *arguments, join=SingleFlight.join):
+        joined.append(join(flights, *arguments))
+        return joined[-1]
+
+    monkeypatch.setattr(SingleFlight, "join", join)
+    database.row = database.row._replace(expiry=0, client_secret="wrong")
+    refresher = worker(database)
+    mine = serve(refresher, database).claim
+    row = database.row._replace(client_secret=other.get("client_secret", "wrong"))
+    with ThreadPoolExecutor(1) as threads:
+        theirs = threads.submit(
+            refresher.claim_refresh, row, database.find, other.get("server", SERVER)
+        )
+        wait_until(lambda: len(joined) == 2)
+        refresher.fail_claim(mine, Failure("invalid_client_secret"))
+        assert theirs.result().claim is not None

@@ -87,7 +87,7 @@ class RefreshCoordinator:
             return False
         return token.expiry - int(self._clock.time() * 1000) < self._early
 
-    def claim_refresh(self, token: TokenRecord, lookup: Lookup, server: str = "") -> LookupResult:
+    def claim_refresh(self, token: TokenRecord, lookup: Lookup, server: str) -> LookupResult:
         """Return a due token: with a claim to refresh it, or refreshed by another worker.
 
         Args:
@@ -101,7 +101,7 @@ class RefreshCoordinator:
         """
         return self._claim(digest("id", token.id or ""), token, token, lookup, server)
 
-    def claim_login(self, wanted: TokenRecord, lookup: Lookup, server: str = "") -> LookupResult:
+    def claim_login(self, wanted: TokenRecord, lookup: Lookup, server: str) -> LookupResult:
         """Return a login that is not stored yet: with a claim to log in, or made by another worker.
 
         Args:
@@ -146,13 +146,14 @@ class RefreshCoordinator:
         deadline = started + self.policy.wait
         longest = self.policy.lease + self.policy.wait
         request = RefreshRequest(key, credential, record, lookup, early, started, deadline, server)
-        inflight, mine = self._single_flight.join(key, longest)
+        flight = key + credential  # a thread that sends another one gets another answer
+        inflight, mine = self._single_flight.join(flight, longest)
         while not mine:
             if early:
                 return LookupResult(record)
             if served := self._wait_for_thread(request, inflight):
                 return served
-            inflight, mine = self._single_flight.join(key, longest)
+            inflight, mine = self._single_flight.join(flight, longest)
         if inflight.claim is not None:  # the same thread asks again before it has refreshed
             return LookupResult(lookup(), inflight.claim)
         return self._lead(request, inflight)

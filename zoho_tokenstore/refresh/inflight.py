@@ -83,7 +83,7 @@ class RefreshClaim:
     record: TokenRecord | None
     early: bool
     started: float
-    server: str = ""
+    server: str
     settled: bool = False
 
     @property
@@ -147,7 +147,7 @@ class RefreshRequest:
 
 
 class SingleFlight:
-    """The refreshes under way in one store, by the key of their lease."""
+    """The refreshes under way in one store, by what is refreshed, and with what."""
 
     def __init__(self) -> None:
         """Start without any."""
@@ -158,7 +158,7 @@ class SingleFlight:
         """Return the refresh that is under way, and whether it is this thread's.
 
         Args:
-            key: The key of the lease.
+            key: What is refreshed, and with what.
             seconds: How long a new one may take.
         """
         with self._lock:
