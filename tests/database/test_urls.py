@@ -90,10 +90,15 @@ def test_a_password_that_is_not_quoted_is_said_and_not_shown(password):
     assert not [part for part in re.split("[@/%]", password) if part in str(caught.value)]
 
 
+@pytest.mark.parametrize("kind", ["postgres", "postgresql+psycopg", "mysql"])
 @pytest.mark.parametrize("name", urls.HINTS)
-def test_a_parameter_of_another_library_gets_a_hint(name):
+def test_a_parameter_of_another_library_gets_a_hint(kind, name):
     with pytest.raises(ConfigurationError, match=f"{name}.*: (pass|remove|write) "):
-        SQLAlchemyTokenStore(f"postgresql://h/d?{name}=x")
+        SQLAlchemyTokenStore(f"{kind}://h/d?{name}=x")
+
+
+def test_a_parameter_may_mean_something_to_a_driver_that_is_not_known():
+    assert resolve("mssql+pyodbc://h/d?schema=x").query == {"schema": "x"}
 
 
 def test_blanks_around_the_url_are_taken_off(tmp_path):

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from zoho_tokenstore.database.dialects import backend_named
+from zoho_tokenstore.database.dialects import backend_named, backend_of
 from zoho_tokenstore.errors import ConfigurationError, MissingDriverError
 
 __all__ = ["missing_driver", "resolve"]
@@ -60,13 +60,13 @@ def resolve(database: str | URL) -> URL:
             "invalid database URL: pass, for example, 'sqlite:///tokens.db' or "
             f"'postgresql://user:password@host/database' ({type(error).__name__})"
         ) from None
-    _check(url)
     name = ALIASES.get(url.drivername, url.drivername)
+    url = url.set(drivername=name)
+    _check(url)
     drivers = backend_named(name).drivers  # none for a name that has a driver in it
     for driver, module in drivers:
         if _is_installed(module):
             return url.set(drivername=f"{name}+{driver}")
-    url = url.set(drivername=name)
     if drivers:
         raise missing_driver(url, drivers[0][1])
     return url
@@ -88,7 +88,9 @@ def _check(url: URL) -> None:
             "the user name and the password, '@' as %40, '/' as %2F, '%' as %25 "
             "(urllib.parse.quote_plus)"
         )
-    for name in url.query.keys() & HINTS.keys():
+    # Not of a database without a module of its own, whose drivers may take any.
+    foreign = url.query.keys() & HINTS.keys() if backend_of(url).drivers else ()
+    for name in foreign:
         raise ConfigurationError(f"no driver takes the URL's parameter {name!r}: {HINTS[name]}")
     try:
         is_async = url.get_dialect().is_async
