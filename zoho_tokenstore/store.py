@@ -148,24 +148,25 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         A pickle holds the URL with its password, and the keys of a keyring made from text.
 
         Raises:
-            TypeError: The store has an engine or a keyring that cannot be pickled.
+            TypeError: The store has an engine, or another argument that cannot be pickled.
         """
         args, options = self._arguments
         if isinstance(args[0] if args else options["database"], Engine):
             raise TypeError("a store on an Engine cannot be pickled or copied: pass a database URL")
         # The URL in use, because a relative path may mean another file elsewhere.
         options = options | {"database": self._database.url}
-        try:
-            pickle.dumps(options)
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise TypeError(
-                "the store cannot be pickled or copied: its keyring reads the keys by a function "
-                "that cannot; pass a function of a module, a file or text"
-            ) from error
+        for name, value in options.items():
+            try:
+                pickle.dumps(value)
+            except (pickle.PicklingError, AttributeError, TypeError) as error:
+                raise TypeError(
+                    f"the store cannot be pickled or copied, because its {name} cannot: give it "
+                    "functions of a module instead of local ones"
+                ) from error
         return partial(type(self), **options), ()
 
     def close(self) -> None:
-        """Close the store's connections; the next use opens new ones."""
+        """Close the connections of all stores of this URL; their next use opens new ones."""
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -248,9 +249,10 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         replaced = self._database.notice_replacement()
         if replaced != self._replaced:
             with self._setting_up:
-                self._replaced = replaced
-                self._tables = replace(self._tables)  # its keys may be others
-                self._ready = False
+                if replaced != self._replaced:  # no other thread has seen it
+                    self._replaced = replaced
+                    self._tables = replace(self._tables)  # its keys may be others
+                    self._ready = False
         return self._tables if self._ready else self._set_up()
 
     def _set_up(self) -> TokenTables:

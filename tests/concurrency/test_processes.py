@@ -12,7 +12,7 @@ from sqlalchemy import create_engine
 from zohocrmsdk.src.com.zoho.crm.api.exception.sdk_exception import SDKException
 
 from support import login, make_token, stored
-from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
+from zoho_tokenstore import Keyring, RefreshPolicy, SQLAlchemyTokenStore
 
 CROWD = 16
 
@@ -175,5 +175,8 @@ def test_what_cannot_travel_is_said(sqlite_url):
     with pytest.raises(TypeError, match="pass a database URL"):
         dumps(SQLAlchemyTokenStore(engine))
     keyring = Keyring.from_callable(lambda: f"one:{'A' * 43}")
-    with pytest.raises(TypeError, match="keyring reads the keys by a function"):
+    with pytest.raises(TypeError, match="its keyring cannot"):
         dumps(SQLAlchemyTokenStore(sqlite_url, keyring=keyring))
+    policy = RefreshPolicy(on_event=lambda _: None)
+    with pytest.raises(TypeError, match="its refresh cannot"):
+        dumps(SQLAlchemyTokenStore(sqlite_url, refresh=policy))

@@ -47,7 +47,7 @@ class Connections:
         _all.add(self)
 
     @classmethod
-    def of_url(cls, url: URL, *, create: bool, limit: int) -> Self:
+    def of_url(cls, url: URL, *, create: bool, limit: int) -> "Connections":
         """Return the connections by which all stores of this process use a URL.
 
         Args:
@@ -66,7 +66,7 @@ class Connections:
             return cls(lambda: Engines.of_url(url, create=create), 1, keeps_connections=False)
         with _sharing:
             shared = _shared.get((url, create, limit))
-            if not isinstance(shared, cls):
+            if shared is None:
                 shared = cls(
                     lambda: Engines.of_url(url, create=create, limit=limit),
                     limit,
