@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import (
     JSON,
     Column,
-    ColumnElement,
     Select,
     Table,
     bindparam,
@@ -72,20 +71,21 @@ class LookupStatements:
         found = select(func.json_array(*columns, type_=JSON)) if packs_rows else rows
         fresh = () if retention is None else retention.fresh
         self.unpack = _unpack if packs_rows else None
+
+        def lookup(column: Column[Any], makers: Sequence[Digest]) -> Lookup:
+            match = or_(*(column == bindparam(name) for name in DIGEST_PARAMETERS[: len(makers)]))
+            return Lookup(
+                found.where(match, *fresh),
+                None if retention is None else rows.where(match, retention.outdated),
+                tuple(zip(DIGEST_PARAMETERS, makers, strict=False)),
+            )
+
         self.by_field: dict[str, tuple[Lookup, ...]] = {}
         for field, column in DIGEST_COLUMNS.items():
             digests = codec.lookup_digests(field)
             # A readable row that is not to be served is worth a second statement to say so.
-            steps = (digests,) if codec.serves_readable else tuple((one,) for one in digests)
-            self.by_field[field] = tuple(
-                Lookup(
-                    found.where(match, *fresh),
-                    None if retention is None else rows.where(match, retention.outdated),
-                    tuple(zip(DIGEST_PARAMETERS, makers, strict=False)),
-                )
-                for makers in steps
-                for match in [_is_one_of(table.c[column], len(makers))]
-            )
+            steps = [digests] if codec.serves_readable else [(one,) for one in digests]
+            self.by_field[field] = tuple(lookup(table.c[column], makers) for makers in steps)
         key = table.c.id_digest
         self.first_page = rows.add_columns(key).where(*fresh).order_by(key).limit(PAGE_SIZE)
         self.by_keys = rows.add_columns(key).where(key.in_(bindparam("keys", expanding=True)))
@@ -122,7 +122,3 @@ def _as_found(rule: Rule, token: TokenRecord, row: Sequence[Any]) -> TokenRecord
     if rule.field in SECRET_FIELDS:
         names = names._replace(**{rule.field: getattr(token, rule.field)})
     return names
-
-
-def _is_one_of(column: Column[Any], number: int) -> ColumnElement[bool]:
-    return or_(*(column == bindparam(name) for name in DIGEST_PARAMETERS[:number]))
