@@ -84,6 +84,8 @@ def test_the_callers_token_is_compared_with_the_row(store, field):
         store.get_token_by_id(key, other)
 
 
-def test_a_placeholder_is_warned_of(store):
+@pytest.mark.parametrize("save", ["save_token", "save_tokens"])
+def test_a_placeholder_is_warned_of(store, save):
+    token = login("alice", id="token_id")
     with pytest.warns(PlaceholderIdWarning, match="'token_id'"):
-        store.save_token(login("alice", id="token_id"))
+        getattr(store, save)(token if save == "save_token" else [token])

@@ -9,8 +9,8 @@ from zoho_tokenstore.tokens.record import TokenRecord
 
 __all__ = ["refuse_another_login", "warn_of_placeholder"]
 
-PLACEHOLDERS: Final = frozenset({"id", "token_id", "ID", "tokenId"})
-"""What samples have in place of an id (https://github.com/zoho/zohocrm-python-sdk-8.0)."""
+PLACEHOLDERS: Final = frozenset({"id", "token_id"})
+"""What the SDK's samples have in place of an id."""
 
 
 def refuse_another_login(row: TokenRecord, caller: TokenRecord) -> None:

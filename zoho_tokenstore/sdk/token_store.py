@@ -14,7 +14,7 @@ from zoho_tokenstore.errors import (
     TokenStoreError,
 )
 from zoho_tokenstore.sdk.acting import ActingStore
-from zoho_tokenstore.sdk.callers import refuse_another_login
+from zoho_tokenstore.sdk.callers import refuse_another_login, warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
 from zoho_tokenstore.sdk.installed import SDKName, load
@@ -292,6 +292,8 @@ class SDKTokenStore(ActingStore):
 
     def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
         records = [storable(self._sdk.read_token(token)) for token in tokens]
+        for record in records:
+            warn_of_placeholder(record)
         keys = self._save_records(records)
         for token, key in zip(tokens, keys, strict=True):
             self._sdk.fill_token(token, {"id": key})
