@@ -54,7 +54,7 @@ ELSEWHERE = {"own-alembic"}
     ids=lambda page: page.stem,
 )
 def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
-    # The README logs in with made-up tokens at the real data centre: both are played by LocalZoho.
+    # The README logs in with made-up tokens at the real data center: both are played by LocalZoho.
     environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
     monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
     zoho.accounts._grants["1000.…"] = Account("alice@example.com")
