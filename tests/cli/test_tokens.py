@@ -94,7 +94,7 @@ def test_encrypted_tokens_are_listed_shown_and_counted_with_the_keys_only(shared
 
 
 def test_show_shows_a_token_and_its_times(shared_url, run_command):
-    upper, lower = save(shared_url, login("alice", id="ID"), login("bob", id="id"))
+    upper, lower = save(shared_url, login("alice", id="KEY"), login("bob", id="key"))
     move(shared_url, 10 * DAY, "created_at", user="alice")
     move(shared_url, 20 * DAY, "created_at", "used_at", user="bob")
     for key, user, days in ((upper, "alice", 10), (lower, "bob", 20)):
