@@ -44,8 +44,8 @@ class OurStore(SDKStore):
 def _fill_ours(place: Place, rows: int, keyring: Keyring | None = None) -> None:
     with SQLAlchemyTokenStore(place.url, keyring=keyring) as store:
         store.get_tokens()
-        store._database.write(store._tables.keys.check_save)  # noqa: SLF001 - adds the key
-        codec = store._tables.tokens.codec  # noqa: SLF001 - past the rules, which would take far longer
+        store._database.write(store._opened.tables.keys.check_save)  # noqa: SLF001 - adds the key
+        codec = store._opened.tables.tokens.codec  # noqa: SLF001 - past the rules, which would take far longer
         for page in pages(rows):
             now = datetime.now(UTC)
             times = {"created_at": now, "updated_at": now}

@@ -289,3 +289,26 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         time.sleep(0.005)
+
+
+def logged_in(
+    zoho: LocalZoho, store: Any, email: str, issued_to: str = "id", **changes: Any
+) -> dict[str, Any]:
+    """Store the login of a user of a local Zoho; return what is stored."""
+    answer = zoho.accounts.exchange({"code": zoho.grant(email), "client_id": issued_to})
+    store.save_token(
+        make_token(
+            email,
+            **{
+                "client_id": "id",
+                "client_secret": "secret",
+                "refresh_token": answer["refresh_token"],
+                "access_token": answer["access_token"],
+                "expiry": str(int(time.time() * 1000) + int(zoho.accounts.lifetime * 1000)),
+                "api_domain": zoho.url,
+            }
+            | changes,
+        )
+    )
+    (row,) = [row for row in stored(store) if row["user_name"] == email]
+    return row

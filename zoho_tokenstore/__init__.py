@@ -11,8 +11,10 @@ from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.schema.models import OAuthTokenRow
 from zoho_tokenstore.store import SQLAlchemyTokenStore
+from zoho_tokenstore.tokens.access_token import AccessToken
 
 __all__ = [
+    "AccessToken",
     "Keyring",
     "OAuthTokenRow",
     "RefreshPolicy",

@@ -47,7 +47,7 @@ class RefreshPolicy:
             continue with the valid token.
         lease: Seconds that a worker has for a refresh. Afterwards another worker takes over.
         wait: Seconds that a worker waits for another worker's refresh of an expired token.
-        http_timeout: Seconds that Zoho may take to connect, and to send data.
+        http_timeout: Seconds that Zoho may take for its whole answer.
         budget: Refreshes allowed for one refresh token within ``budget_window``. Zoho allows 10 in
             10 minutes.
         budget_window: Seconds over which refreshes are counted.

@@ -13,6 +13,7 @@ from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.schema.state import TokenSchema
+from zoho_tokenstore.zoho.datacenters import checked_endpoint
 
 __all__ = ["PREFIX", "Settings"]
 
@@ -27,6 +28,7 @@ NAMES: Final = (
     "audit",
     "accept_readable",
     "connections",
+    "accounts_url",
 )
 """The variables, without their prefix and in small letters."""
 
@@ -45,6 +47,8 @@ class Settings:
         audit: Whether changes of tokens are recorded in the audit log.
         accept_readable: Whether unencrypted tokens are served although there are keys.
         connections: How many connections a process may hold.
+        accounts_url: The token endpoint for the store's own refreshes, ``None`` for that of each
+            token's data center.
     """
 
     url: str = field(repr=False)  # it may hold a password
@@ -53,6 +57,7 @@ class Settings:
     audit: bool = True
     accept_readable: bool = False
     connections: int = DEFAULT_CONNECTIONS
+    accounts_url: str | None = None
 
     @classmethod
     def from_env(
@@ -63,7 +68,7 @@ class Settings:
         """Read ``ZOHO_TOKENSTORE_URL`` and the other variables of a store.
 
         They are ``_TABLE``, ``_SCHEMA``, ``_KEYS``, ``_KEYS_FILE``, ``_AUDIT``,
-        ``_ACCEPT_READABLE`` and ``_CONNECTIONS``.
+        ``_ACCEPT_READABLE``, ``_CONNECTIONS`` and ``_ACCOUNTS_URL``.
 
         Args:
             environ: Environment variables.
@@ -119,7 +124,15 @@ class Settings:
                 f"{PREFIX}CONNECTIONS is invalid: set it to a whole number from 1"
             )
         keyring = _keyring(values["keys"], values["keys_file"])
-        return cls(url, schema, keyring, audit, accept_readable, int(connections))
+        endpoint = _endpoint(values["accounts_url"])
+        return cls(url, schema, keyring, audit, accept_readable, int(connections), endpoint)
+
+
+def _endpoint(accounts_url: str | None) -> str | None:
+    try:
+        return None if accounts_url is None else checked_endpoint(accounts_url)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{PREFIX}ACCOUNTS_URL: {error}") from error
 
 
 def _keyring(text: str | None, path: str | None) -> Keyring | None:

@@ -3,26 +3,19 @@
 import logging
 import os
 import pickle
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
-from sqlalchemy import URL, Engine, select
+from sqlalchemy import URL, Engine
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.database.clock import ClockSkew, epoch_milliseconds
+from zoho_tokenstore.database.clock import ClockSkew
 from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.keyring import Keyring
-from zoho_tokenstore.errors import (
-    ConfigurationError,
-    DatabaseError,
-    DecryptionError,
-    SchemaOlderError,
-)
+from zoho_tokenstore.errors import ConfigurationError, DatabaseError, DecryptionError
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import RefreshClaim
@@ -33,10 +26,14 @@ from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.claimed_saves import save_claimed
 from zoho_tokenstore.storage.leases import SharedLeases
 from zoho_tokenstore.storage.maintenance import iter_records
+from zoho_tokenstore.storage.opening import OpenedTables
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.tables import TokenTables
+from zoho_tokenstore.tokens.access_token import AccessToken, refused_token
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tracebacks import hides_frames
+from zoho_tokenstore.zoho.access_tokens import AccessTokens
+from zoho_tokenstore.zoho.datacenters import checked_endpoint
 
 __all__ = ["SQLAlchemyTokenStore"]
 
@@ -67,13 +64,15 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         refresh: How refreshes are coordinated between all workers, ``None`` for not at all.
         policy: How long tokens may be served, ``None`` for as long as Zoho accepts them.
         audit: Whether changes of tokens are recorded in the audit table.
+        accounts_url: The token endpoint for the store's own refreshes, such as
+            ``https://accounts.zoho.eu/oauth/v2/token``; ``None`` for that of each token's data
+            center.
         sdk: Package that the application imports, ``"zcrmsdk"`` or ``"zohocrmsdk"``; needed only
             where both are installed.
 
     Raises:
         ConfigurationError: The URL or a name is invalid, or ``sdk`` is missing.
         MissingDriverError: The database's driver is not installed.
-        MissingSDKError: No Zoho CRM SDK is installed.
     """
 
     _arguments: tuple[tuple[Any, ...], dict[str, Any]]
@@ -99,15 +98,15 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         refresh: RefreshPolicy | None = RefreshPolicy(),
         policy: TokenPolicy | None = None,
         audit: bool = True,
+        accounts_url: str | None = None,
         sdk: SDKName | None = None,
     ) -> None:
         """Prepare everything; open nothing."""
         super().__init__(missing_id=missing_id, sdk=sdk)
         self._schema = TokenSchema(table, schema)
         self._database = Database(database, create=create, connections=connections)
-        self._create = create
         self._skew = ClockSkew()
-        self._tables = TokenTables(
+        tables = TokenTables(
             self._database,
             self._schema,
             _checked_keyring(keyring),
@@ -115,14 +114,16 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             audits=audit,
             accept_readable=accept_readable,
         )
+        self._opened = OpenedTables(tables, self._skew, create=create)
+        leases = SharedLeases(self._database, tables.leases, self._skew)
+        # Without a policy only the SDK's refreshes are not coordinated.
+        coordinator = RefreshCoordinator(refresh or RefreshPolicy(), leases, digest=self._digest)
         if refresh is not None:
-            leases = SharedLeases(self._database, self._tables.leases, self._skew)
-            self._coordinate(
-                RefreshCoordinator(refresh, leases, digest=self._digest), self._save_claimed
-            )
-        self._ready = False
-        self._replaced = 0
-        self._setting_up = threading.Lock()
+            self._coordinate(coordinator, self._save_claimed)
+        endpoint = None if accounts_url is None else checked_endpoint(accounts_url)
+        self._access_tokens = AccessTokens(
+            coordinator, self._find_record, self._save_claimed, endpoint
+        )
 
     @classmethod
     @hides_frames
@@ -138,7 +139,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         """
         settings = Settings.from_env(environ)
         names = settings.token_schema
-        own = ("keyring", "audit", "accept_readable", "connections")
+        own = ("keyring", "audit", "accept_readable", "connections", "accounts_url")
         options = {name: getattr(settings, name) for name in own} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 
@@ -165,6 +166,45 @@ class SQLAlchemyTokenStore(SDKTokenStore):
                 ) from error
         return partial(type(self), **options), ()
 
+    @hides_frames
+    def access_token(self, user_name: str, *, client_id: str | None = None) -> AccessToken:
+        """Return a valid access token of a user, for calls without the SDK.
+
+        One lookup while the stored token is valid. When it is due, one worker refreshes it, be it
+        here or in an SDK; the others wait, or go on with the valid one.
+
+        Args:
+            user_name: The name under which the user's token is stored.
+            client_id: The client, for a user who has logged in to several.
+
+        Raises:
+            UnknownUserError: No token is stored for this user and client.
+            AmbiguousTokenError: The user has tokens of several clients.
+            LoginRequiredError: Zoho has refused the login, or there is no refresh token.
+            RefreshError: The access token has expired and cannot be refreshed now.
+            ConfigurationError: The accounts server is not known: pass ``accounts_url``.
+            DatabaseError: The database failed.
+        """
+        return self._access_tokens.valid_token(user_name, client_id)
+
+    @hides_frames
+    def invalidate(self, access_token: AccessToken | str) -> None:
+        """Tell that Zoho has refused an access token before its expiry.
+
+        If it is still the stored one, the next lookup of any worker refreshes it, once. A token
+        that is not stored any more changes nothing.
+
+        Args:
+            access_token: The token, or its text.
+
+        Raises:
+            TokenTypeError: It is neither.
+            AmbiguousTokenError: More than one row has this text.
+            DatabaseError: The database failed.
+        """
+        rows = self._opened.tables_to_write().tokens
+        self._database.write(rows.invalidate_row, refused_token(access_token))
+
     def close(self) -> None:
         """Close the connections of all stores of this URL; their next use opens new ones."""
         self._database.close()
@@ -187,7 +227,8 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         return f"{type(self).__name__}({str(self._database)!r}, table={self._schema.name!r})"
 
     def _find_record(self, token: TokenRecord) -> TokenRecord | None:
-        tables = self._tables if self._ready else self._set_up()
+        opened = self._opened
+        tables = opened.tables if opened.is_ready else opened.set_up()
         found = self._database.read(tables.tokens.find_row, token)
         if tables.retention is not None:
             self._apply_policy(tables.retention, token, found)
@@ -200,7 +241,7 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     ) -> None:
         """Record the use of a token, or delete what the policy does not allow to be served."""
         if found is None:
-            if self._database.read(self._tables.tokens.find_outdated_ids, token):
+            if self._database.read(self._opened.tables.tokens.find_outdated_ids, token):
                 self._database.write(self._delete_outdated, token)
         elif retention.is_use_due(found.id or ""):
             try:
@@ -210,11 +251,11 @@ class SQLAlchemyTokenStore(SDKTokenStore):
 
     def _delete_outdated(self, session: Session, token: TokenRecord) -> None:
         # Looked for again: the user may have logged in since.
-        keys = self._tables.tokens.find_outdated_ids(session, token)
-        self._tables.deletion.delete_ids(session, keys, "policy-expired")
+        keys = self._opened.tables.tokens.find_outdated_ids(session, token)
+        self._opened.tables.deletion.delete_ids(session, keys, "policy-expired")
 
     def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
-        rows = self._tables_to_write().tokens
+        rows = self._opened.tables_to_write().tokens
         if self._skew.milliseconds:
             tokens = list(map(self._skew.to_database, tokens))
         if len(tokens) != 1:
@@ -227,62 +268,24 @@ class SQLAlchemyTokenStore(SDKTokenStore):
     def _save_claimed(
         self, token: TokenRecord, claim: RefreshClaim
     ) -> tuple[str, TokenRecord | None]:
-        return self._database.write(save_claimed, self._tables_to_write(), self._skew, token, claim)
+        tables = self._opened.tables_to_write()
+        return self._database.write(save_claimed, tables, self._skew, token, claim)
 
     def _digest(self, purpose: str, *values: str) -> str:
-        return self._tables.codec.digest(purpose, *values)
+        return self._opened.tables.codec.digest(purpose, *values)
 
     def _delete_record(self, key: str) -> None:
-        self._database.write(self._tables_to_write().deletion.delete_ids, [key])
+        self._database.write(self._opened.tables_to_write().deletion.delete_ids, [key])
 
     def _delete_all_records(self) -> None:
-        self._database.write(self._tables_to_write().deletion.delete_everything)
+        self._database.write(self._opened.tables_to_write().deletion.delete_everything)
 
     def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
-        tables = self._tables if self._ready else self._set_up()
+        opened = self._opened
+        tables = opened.tables if opened.is_ready else opened.set_up()
         if tables.retention is not None:
             tables.deletion.delete_where(self._database, tables.retention.outdated_now())
         return map(self._skew.to_host, iter_records(self._database, tables.tokens, on_error))
-
-    def _tables_to_write(self) -> TokenTables:
-        """Open the tables, anew if the database file is another one than before."""
-        replaced = self._database.notice_replacement()
-        if replaced != self._replaced:
-            with self._setting_up:
-                if replaced != self._replaced:  # no other thread has seen it
-                    self._replaced = replaced
-                    self._tables = replace(self._tables)  # its keys may be others
-                    self._ready = False
-        return self._tables if self._ready else self._set_up()
-
-    def _set_up(self) -> TokenTables:
-        """Check the schema, set up an empty database, and open the tables, once."""
-        with self._setting_up:
-            if self._ready:
-                return self._tables
-            if not self._is_current():
-                from zoho_tokenstore.schema import migrations  # noqa: PLC0415 - Alembic, rarely needed
-
-                migrations.set_up(self._database, self._schema)
-            self._skew.measure(self._database.read(_database_time))
-            _ = self._tables.tokens  # opens the keys
-            self._tables.warn_about_readable_secrets()
-            self._ready = True
-        return self._tables
-
-    def _is_current(self) -> bool:
-        try:
-            return self._database.read(
-                lambda session: self._schema.ready(session.connection(), create=self._create)
-            )
-        except SchemaOlderError:
-            if not self._create:
-                raise
-            return False  # another worker may be setting it up, step by step, at this moment
-
-
-def _database_time(session: Session) -> int:
-    return session.scalar(select(epoch_milliseconds())) or 0
 
 
 def _checked_keyring(keyring: object) -> Keyring | None:

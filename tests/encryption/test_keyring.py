@@ -160,6 +160,6 @@ def test_the_environment_has_keys_or_a_file_of_them_not_both(tmp_path):
     path.chmod(0o600)
     environ = {"ZOHO_TOKENSTORE_URL": "sqlite://", "ZOHO_TOKENSTORE_KEYS_FILE": str(path)}
     with SQLAlchemyTokenStore.from_env(environ) as store:
-        assert store._tables.keyring.ids == ("one",)
+        assert store._opened.tables.keyring.ids == ("one",)
     with pytest.raises(ConfigurationError, match="unset one of them"):
         SQLAlchemyTokenStore.from_env(environ | {"ZOHO_TOKENSTORE_KEYS": TWO})

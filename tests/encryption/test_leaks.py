@@ -78,7 +78,7 @@ FAULTS = {
 @pytest.mark.parametrize("call", list(calls(None)))
 def test_no_traceback_shows_a_secret(url, store, fault, call, caplog):
     caplog.set_level(logging.DEBUG)
-    if fault in NEEDS_SEAL and (store._tables.keyring is None or call.startswith("delete")):
+    if fault in NEEDS_SEAL and (store._opened.tables.keyring is None or call.startswith("delete")):
         pytest.skip("nothing is decrypted")
     if fault == "a text for a number" and call.startswith("delete"):
         pytest.skip("the column is not used")
@@ -193,9 +193,9 @@ def test_no_representation_shows_a_secret(store):
     for thing in (
         found,
         store,
-        store._tables.keyring,
-        store._tables.tokens.codec,
-        getattr(store._tables.tokens.codec, "cipher", None),
+        store._opened.tables.keyring,
+        store._opened.tables.tokens.codec,
+        getattr(store._opened.tables.tokens.codec, "cipher", None),
     ):
         assert_silent(repr(thing))
         assert_silent(str(getattr(thing, "__dict__", "")))

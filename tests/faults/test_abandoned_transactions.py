@@ -24,7 +24,7 @@ def store(url):
 
 
 def delete_all(store, session):
-    store._tables.deletion.delete_everything(session)
+    store._opened.tables.deletion.delete_everything(session)
 
 
 def test_a_transaction_that_raises_is_rolled_back(store):

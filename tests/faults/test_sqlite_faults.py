@@ -193,7 +193,7 @@ def test_what_was_acknowledged_survives_kill_9_in_the_middle_of_saves(crowd, tmp
 def test_a_transaction_that_fails_stores_nothing_of_itself(sql_store, monkeypatch):
     sql_store.save_token(login("alice"))
     before = stored(sql_store)
-    batches = sql_store._tables.tokens._batches
+    batches = sql_store._opened.tables.tokens._batches
     write = batches._write_plan
 
     def fail_after_writing(*arguments):

@@ -354,7 +354,7 @@ def test_entries_of_one_moment_are_in_the_order_of_what_the_process_did(monkeypa
         for user in users:
             store.save_token(login(user))
         entries = store._database.read(
-            lambda session: store._tables.audit.read_entries(session, "")
+            lambda session: store._opened.tables.audit.read_entries(session, "")
         )
     assert [entry.user_name for entry in entries] == users
 

@@ -226,7 +226,7 @@ def test_a_user_who_logs_in_just_then_is_not_deleted(url, store, monkeypatch):
     logins = [login("alice", refresh_token="of another login")]
     with opened(url, MAX_AGE) as strict:
         assert strict.find_token(make_token("bob")) is not None
-        find = strict._tables.tokens.find_outdated_ids
+        find = strict._opened.tables.tokens.find_outdated_ids
 
         def meanwhile(session, token):
             found = find(session, token)
@@ -234,7 +234,7 @@ def test_a_user_who_logs_in_just_then_is_not_deleted(url, store, monkeypatch):
                 store.save_token(logins.pop())
             return found
 
-        monkeypatch.setattr(strict._tables.tokens, "find_outdated_ids", meanwhile)
+        monkeypatch.setattr(strict._opened.tables.tokens, "find_outdated_ids", meanwhile)
         strict.find_token(make_token("alice"))
         found = strict.find_token(make_token("alice"))
     assert record(found).refresh_token == "of another login"

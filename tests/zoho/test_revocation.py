@@ -1,18 +1,17 @@
 """Revocation requests: to which host, and what their failures say."""
 
-import io
 import pkgutil
 from importlib import import_module
-from urllib.error import HTTPError
-from urllib.parse import parse_qs
 
 import pytest
+import requests
 
 import sdks
 from support import shown
 from zoho_tokenstore.errors import RevocationError
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.zoho import revocation
+from zoho_tokenstore.zoho.transport import Answer
 
 
 def environments():
@@ -30,17 +29,16 @@ def zohos(monkeypatch):
     """What is sent to any Zoho; each answers as told, or that all is well."""
     sent = []
 
-    def urlopen(request, timeout):
-        assert 0 < timeout <= 60
-        sent.append((request.full_url, parse_qs(request.data.decode())))
-        answer = urlopen.answer
-        if isinstance(answer, Exception):
-            raise answer
-        return io.BytesIO(answer)
+    def post_form(url, form, *, seconds):
+        assert 0 < seconds <= 60
+        sent.append((url, dict(form)))
+        if isinstance(post_form.answer, Exception):
+            raise post_form.answer
+        return post_form.answer
 
-    urlopen.answer = b'{"status": "success"}'
-    monkeypatch.setattr(revocation, "urlopen", urlopen)
-    return urlopen, sent
+    post_form.answer = Answer(200, b'{"status": "success"}')
+    monkeypatch.setattr(revocation, "post_form", post_form)
+    return post_form, sent
 
 
 @pytest.mark.parametrize(("api_domain", "accounts_url"), sorted(environments()))
@@ -48,7 +46,7 @@ def test_each_data_centre_of_the_sdk_is_asked_at_its_accounts_server(
     zohos, api_domain, accounts_url
 ):
     revocation.revoke(TokenRecord(refresh_token="r", access_token="a", api_domain=api_domain))
-    assert zohos[1] == [(f"{accounts_url}/revoke", {"token": ["r"]})]
+    assert zohos[1] == [(f"{accounts_url}/revoke", {"token": "r"})]
 
 
 @pytest.mark.parametrize(
@@ -78,6 +76,8 @@ def test_no_other_host_is_asked(zohos, api_domain):
         revocation.revoke(token)
     assert "a secret" not in str(caught.value)
     assert zohos[1] == []
+    with pytest.raises(RevocationError, match="accounts-url"):
+        revocation.revoke(token, "http://accounts.example.com/oauth/v2/token")
     revocation.revoke(token, "https://accounts.example.com/oauth/v2/token")
     assert zohos[1][0][0] == "https://accounts.example.com/oauth/v2/token/revoke"
 
@@ -85,13 +85,16 @@ def test_no_other_host_is_asked(zohos, api_domain):
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (b'{"error": "invalid_code"}', "invalid_code"),
-        (b'{"status": "failure"}', "unknown"),
-        (b'["success"]', "unknown"),
-        (b"<html>", "request to accounts.zoho.eu failed"),
-        (b"\xff", "request to accounts.zoho.eu failed"),
-        (TimeoutError(), "TimeoutError"),
-        (HTTPError("u", 503, "m", None, io.BytesIO(b"body")), "503"),
+        (Answer(200, b'{"error": "invalid_code"}'), "'invalid_code'"),
+        (Answer(200, b'{"error": "\\u001b[2Jgone"}'), "'�\\[2Jgone'"),
+        (Answer(200, b'{"status": "failure"}'), "unknown"),
+        (Answer(200, b'["success"]'), "unknown"),
+        (Answer(200, b"<html>"), "unknown"),
+        (Answer(200, b"\xff"), "unknown"),
+        (Answer(200, b"[" * 100_000), "unknown"),
+        (Answer(302, b'{"status": "success"}'), "302"),
+        (requests.ReadTimeout(), "request to accounts.zoho.eu failed .ReadTimeout."),
+        (Answer(503, b"body"), "503"),
     ],
     ids=str,
 )

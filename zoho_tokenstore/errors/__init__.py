@@ -10,6 +10,7 @@ The exception hierarchy, each class with the builtin it also is::
     ├── UnknownIdError                 LookupError
     ├── UnknownUserError               LookupError
     ├── EventLoopError                 RuntimeError
+    ├── ForeignHostError               ValueError
     ├── RefreshError
     │   ├── ClientRefusedError
     │   ├── LoginRequiredError         PermissionError
@@ -79,6 +80,7 @@ from zoho_tokenstore.errors.tokens import (
     BadKeyError,
     ConfigurationError,
     EventLoopError,
+    ForeignHostError,
     IdConflictError,
     ImportConflictError,
     InvalidTokenError,
@@ -120,6 +122,7 @@ __all__ = [
     "DecryptionError",
     "EncryptionError",
     "EventLoopError",
+    "ForeignHostError",
     "ForeignSchemaError",
     "IdConflictError",
     "ImportConflictError",

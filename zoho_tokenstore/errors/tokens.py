@@ -5,6 +5,7 @@ __all__ = [
     "BadKeyError",
     "ConfigurationError",
     "EventLoopError",
+    "ForeignHostError",
     "IdConflictError",
     "ImportConflictError",
     "InvalidTokenError",
@@ -64,6 +65,10 @@ class UnknownUserError(TokenStoreError, LookupError):
 
 class EventLoopError(TokenStoreError, RuntimeError):
     """The calling thread has a running event loop, whose tasks would act as each other's users."""
+
+
+class ForeignHostError(TokenStoreError, ValueError):
+    """A request would send an access token to a host outside the user's data center."""
 
 
 class ConfigurationError(TokenStoreError, ValueError):

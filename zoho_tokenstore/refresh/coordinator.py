@@ -142,7 +142,7 @@ class RefreshCoordinator:
     ) -> LookupResult:
         credential = credential_digest(sent, self._digest, server)
         started = self._clock.monotonic()
-        early = record is not None and self._is_valid(record)
+        early = record is not None and self.is_valid(record)
         deadline = started + self.policy.wait
         longest = self.policy.lease + self.policy.wait
         request = RefreshRequest(key, credential, record, lookup, early, started, deadline, server)
@@ -257,10 +257,11 @@ class RefreshCoordinator:
 
     def _is_newer(self, record: TokenRecord, request: RefreshRequest) -> bool:
         if not request.early:
-            return self._is_valid(record)
+            return self.is_valid(record)
         return request.record is not None and record.expiry != request.record.expiry
 
-    def _is_valid(self, token: TokenRecord) -> bool:
+    def is_valid(self, token: TokenRecord) -> bool:
+        """Return whether Zoho still accepts the access token, as far as is known."""
         if token.access_token is None:
             return False
         return token.expiry is None or token.expiry - int(self._clock.time() * 1000) >= MARGIN

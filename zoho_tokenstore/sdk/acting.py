@@ -13,11 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from zoho_tokenstore.errors import ConfigurationError, EventLoopError, UnknownUserError
+from zoho_tokenstore.errors import ConfigurationError, EventLoopError
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.record_store import RecordStore
 from zoho_tokenstore.sdk.types import SDKClass, SDKEnvironment, SDKInitializer, SDKToken
 from zoho_tokenstore.tokens.record import TokenRecord, check_text
+from zoho_tokenstore.zoho.access_tokens import unknown_user
 
 __all__ = ["ActingStore"]
 
@@ -62,11 +63,7 @@ class ActingStore(RecordStore):
         if name is not None:
             row = self._find_record(TokenRecord(user_name=name, client_id=client_id))
         if row is None:
-            raise UnknownUserError(
-                f"no token is stored for the user {user_name!r}: names are compared exactly, and "
-                "end in ':' and the organization's id when an SDK since 6-0 has stored them; "
-                "'zoho-tokenstore list' shows them"
-            )
+            raise unknown_user(user_name)
         with _act_as(self._sdk, self, row, environment):
             yield
 

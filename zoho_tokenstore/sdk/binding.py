@@ -7,7 +7,6 @@ from functools import partial
 from importlib import import_module
 from itertools import repeat
 from operator import attrgetter, call
-from types import ModuleType
 from typing import Any, Final, Literal, TypeAlias
 
 from zoho_tokenstore.errors import (
@@ -75,7 +74,6 @@ class SDKBinding:
         error_type: The SDK's ``SDKException``.
         initializer: The SDK's ``Initializer``.
         constants: The SDK's ``Constants``.
-        requests: The module ``requests``, which every SDK imports.
         getters: How each field of a token is read, in the order of the record.
         setters: How each field of a token is set.
         get_user_name: How the name is read from the SDK's ``UserSignature``.
@@ -98,7 +96,6 @@ class SDKBinding:
     error_type: SDKClass
     initializer: SDKClass
     constants: SDKClass
-    requests: ModuleType
     getters: Getters
     setters: Setters
     get_user_name: Callable[[SDKUser], object]
@@ -227,7 +224,6 @@ def bind(
         error_type=import_module(f"{api}.exception.sdk_exception").SDKException,
         initializer=import_module(f"{api}.initializer").Initializer,
         constants=constants,
-        requests=import_module("requests"),  # not at import time of this package
         getters=getters,
         setters=setters,
         get_user_name=_getter(user_type, user_name),

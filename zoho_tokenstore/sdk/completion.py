@@ -5,14 +5,11 @@ has passed, and log in with their own token when nothing is returned (seen in zc
 zohocrmsdk2-1 3.0.0).
 """
 
-from typing import Any, Final
+from typing import Any
 
-from zoho_tokenstore.tokens.record import FIELDS, MAX_EXPIRY, TokenRecord
+from zoho_tokenstore.tokens.record import EXPIRED, FIELDS, MAX_EXPIRY, TokenRecord
 
-__all__ = ["EXPIRED", "completed_token", "completion", "is_new_login", "usable_token"]
-
-EXPIRED: Final = 0
-"""An expiry in epoch milliseconds that makes the SDK refresh."""
+__all__ = ["completed_token", "completion", "is_new_login", "usable_token"]
 
 
 def completion(token: TokenRecord, row: TokenRecord) -> dict[str, Any]:

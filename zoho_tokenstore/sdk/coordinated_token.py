@@ -10,10 +10,12 @@ from functools import cache
 from typing import Any, Final, Protocol, TypeAlias
 
 from zoho_tokenstore.errors import RefreshFailedError, TokenStoreError
-from zoho_tokenstore.refresh.lease import CLIENT_FAULTS, PERMANENT, THROTTLED, Failure
+from zoho_tokenstore.refresh.lease import Failure
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.types import SDKClass, SDKToken
 from zoho_tokenstore.tracebacks import without_frames
+from zoho_tokenstore.zoho.accounts import UNKNOWN_ANSWER, failure_of
+from zoho_tokenstore.zoho.transport import post_form
 
 __all__ = ["ATTRIBUTE", "RefreshObserver", "coordinated_type", "observer_of"]
 
@@ -21,13 +23,7 @@ ATTRIBUTE: Final = "_pending_refresh"
 """Where a token keeps its observer. ``merge_objects`` of contract C copies attributes whose names
 contain one of its fields' names, ``id`` among them; not this one."""
 
-UNKNOWN_ANSWER: Final = "no access token"
-"""The reason of a refresh that Zoho has answered with neither a token nor an error."""
-
 Form: TypeAlias = Mapping[str, str | None]
-
-SDKResponse: TypeAlias = Any
-"""A response of ``requests``, or ``None``."""
 
 
 class RefreshObserver(Protocol):
@@ -93,19 +89,18 @@ def _ask_zoho(
     sdk = observer.sdk
     if not observer.begin_request(token):
         return token
-    response = None
+    answer = None
     try:
-        # The SDKs follow redirects of a login only, and send a user agent with a login only.
-        response = sdk.requests.post(
+        answer = post_form(
             _accounts_url(sdk, arguments),
-            data=_login_form(sdk, token) if is_login else _refresh_form(sdk, token),
+            _login_form(sdk, token) if is_login else _refresh_form(sdk, token),
+            seconds=observer.http_timeout,
+            # The SDKs send a user agent with a login only.
             headers={"user-agent": sdk.user_agent} if is_login and sdk.user_agent else None,
-            allow_redirects=is_login,
-            timeout=observer.http_timeout,
         )
-        sdk.accept_answer(token, arguments, _checked(response.json()))
+        sdk.accept_answer(token, arguments, _checked(answer.json()))
     except Exception as error:
-        meaning = observer.fail_request(token, _failure_of(sdk, error, response))
+        meaning = observer.fail_request(token, failure_of(error, answer))
         if meaning is None:
             return token
         without_frames(error)
@@ -153,27 +148,3 @@ def _login_form(sdk: SDKBinding, token: SDKToken) -> Form:
         "grant_type": "authorization_code",
         "code": record.grant_token,
     }
-
-
-def _failure_of(sdk: SDKBinding, error: Exception, response: SDKResponse) -> Failure:
-    """Return why the request has failed, from Zoho's answer."""
-    if response is None:
-        return Failure(type(error).__name__, answered=_was_never_sent(sdk, error))
-    try:
-        answer = response.json()
-    except ValueError:
-        return Failure(f"HTTP status {response.status_code}")
-    if not isinstance(answer, dict) or answer.get("access_token"):
-        return Failure(type(error).__name__, answered=False)  # it may have been issued
-    reason = str(answer.get("error", UNKNOWN_ANSWER))
-    # The text of a throttling is translated in some regions; its status is not.
-    throttled = answer.get("status") == "failure" and reason not in PERMANENT | CLIENT_FAULTS
-    return Failure(THROTTLED if throttled else reason)
-
-
-def _was_never_sent(sdk: SDKBinding, error: Exception) -> bool:
-    """Return whether Zoho cannot have received the request."""
-    requests = sdk.requests
-    reason = getattr(error.args[0] if error.args else None, "reason", None)
-    new_connection_error = requests.packages.urllib3.exceptions.NewConnectionError
-    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, new_connection_error)

@@ -10,10 +10,10 @@ from zoho_tokenstore.refresh.events import log
 from zoho_tokenstore.refresh.inflight import Lookup, LookupResult, RefreshClaim
 from zoho_tokenstore.refresh.lease import Failure, failure_error
 from zoho_tokenstore.sdk.binding import SDKBinding
-from zoho_tokenstore.sdk.completion import EXPIRED, is_new_login, usable_token
+from zoho_tokenstore.sdk.completion import is_new_login, usable_token
 from zoho_tokenstore.sdk.coordinated_token import ATTRIBUTE, coordinated_type, observer_of
 from zoho_tokenstore.sdk.types import SDKToken
-from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.record import EXPIRED, TokenRecord
 
 __all__ = ["Complete", "PendingRefresh", "SDKRefreshes", "SaveClaimed", "called_by_sdk"]
 

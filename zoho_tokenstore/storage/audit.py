@@ -35,13 +35,15 @@ Event = Literal[
     "created",
     "refreshed",
     "claimed",
+    "invalidated",
     "imported",
     "revoked",
     "deleted",
     "policy-expired",
     "key-rotated",
 ]
-"""A save is ``"created"`` or ``"refreshed"``; it is ``"claimed"`` when a login gains its user."""
+"""A save is ``"created"`` or ``"refreshed"``; it is ``"claimed"`` when a login gains its user,
+and ``"invalidated"`` when Zoho has refused its access token before the expiry."""
 
 PAGE_SIZE: Final = 4_000
 """Entries that are read or deleted at once."""

@@ -21,7 +21,7 @@ from zoho_tokenstore.storage.statements import (
 )
 from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.matching import Rule, find_one, rule_of
-from zoho_tokenstore.tokens.record import SECRET_FIELDS, TokenRecord
+from zoho_tokenstore.tokens.record import EXPIRED, SECRET_FIELDS, TokenRecord
 from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
 
 __all__ = ["TokenTable"]
@@ -197,6 +197,25 @@ class TokenTable:
         if not self._audits_in_cte:
             self._audit.append_entry(session, "refreshed", values)
         return token.id
+
+    def invalidate_row(self, session: Session, token: TokenRecord) -> bool:
+        """Make a row's access token expired, if it still has this one; return whether it had.
+
+        Args:
+            session: A transaction.
+            token: The access token, and the user and client if they are known.
+        """
+        found = self.find_row(session, token)
+        if found is None or found.access_token != token.access_token:
+            return False
+        # Locked and read again: a refresh in between must not be undone.
+        keys = {"keys": [digest("id", found.id or "")]}
+        locked = session.execute(self._lookups.by_keys.with_for_update(), keys).all()
+        rows = [self.codec.decode_row(row) for row in locked]
+        if [row.access_token for row in rows] != [token.access_token]:
+            return False
+        self.save_rows(session, [rows[0]._replace(expiry=EXPIRED)], "invalidated")
+        return True
 
     def _upsert_alone(self, session: Session, token: TokenRecord) -> str | None:
         """Insert a token, or update the row of the same user or login, if no other is concerned.

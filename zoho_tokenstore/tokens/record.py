@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, Self
 from zoho_tokenstore.errors import InvalidTokenError, TokenTypeError
 
 __all__ = [
+    "EXPIRED",
     "FIELDS",
     "MAX_EXPIRY",
     "SECRET_FIELDS",
@@ -17,6 +18,9 @@ __all__ = [
 ]
 
 SECRET_FIELDS: Final = ("client_secret", "refresh_token", "access_token", "grant_token")
+EXPIRED: Final = 0
+"""An expiry in epoch milliseconds that makes every caller refresh."""
+
 MAX_EXPIRY: Final = 2**63 - 1
 """The largest expiry, in epoch milliseconds, that a BIGINT column holds."""
 

@@ -1,34 +1,19 @@
 """Revocation of tokens at the accounts server of the data center that issued them."""
 
-import json
-from http.client import HTTPException
 from typing import Final
-from urllib.error import HTTPError
-from urllib.parse import urlencode, urlsplit
-from urllib.request import Request, urlopen
 
-from zoho_tokenstore.errors import RevocationError
+import requests
+
+from zoho_tokenstore.errors import ConfigurationError, RevocationError
 from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.zoho.accounts import harmless
+from zoho_tokenstore.zoho.datacenters import checked_endpoint, token_endpoint
+from zoho_tokenstore.zoho.transport import Answer, post_form
 
 __all__ = ["revoke"]
 
-ACCOUNTS: Final = {
-    "zohoapis.com": "accounts.zoho.com",
-    "zohoapis.eu": "accounts.zoho.eu",
-    "zohoapis.in": "accounts.zoho.in",
-    "zohoapis.com.au": "accounts.zoho.com.au",
-    "zohoapis.com.cn": "accounts.zoho.com.cn",
-    "zohoapis.jp": "accounts.zoho.jp",
-    "zohoapis.sa": "accounts.zoho.sa",
-    "zohoapis.ca": "accounts.zohocloud.ca",
-}
-"""Accounts server of each data center by the domain of its API (zohocrmsdk8-0 7.0.0). A fixed list,
-because a refresh token is sent there: a value in the database must not choose the host."""
-
-EXAMPLE_URL: Final = "https://accounts.zoho.eu/oauth/v2/token"
-
-TIMEOUT: Final = 10.0
-"""Seconds that Zoho may take to connect, and to send data."""
+SECONDS: Final = 10.0
+"""The time that Zoho has for its whole answer."""
 
 
 def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
@@ -44,48 +29,40 @@ def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
     Raises:
         RevocationError: Zoho has not revoked the token, or its data center is unknown.
     """
-    secret = token.refresh_token or token.access_token
-    if secret is None:
+    if not (token.refresh_token or token.access_token):
         raise RevocationError(
             "refresh token and access token missing: delete the stored token instead"
         )
-    endpoint = accounts_url or _token_endpoint(token.api_domain)
-    host = _host_of(endpoint)
-    if not host:
-        raise RevocationError(
-            f"invalid token endpoint {endpoint!r}: pass --accounts-url, for example {EXAMPLE_URL}"
-        )
-    request = Request(f"{endpoint}/revoke", urlencode({"token": secret}).encode())
+    endpoint = _endpoint_for(token.api_domain, accounts_url)
+    host = endpoint.split("/")[2]
+    form = {"token": token.refresh_token or token.access_token}
     # Tracebacks with local variables would show them.
-    secret, token = "", TokenRecord()
+    token = TokenRecord()
     try:
-        with urlopen(request, timeout=TIMEOUT) as stream:
-            response = json.load(stream)
-    except HTTPError as error:
-        reason = f"{host} returned HTTP status {error.code}"
-    except (OSError, HTTPException, ValueError) as error:
-        reason = f"request to {host} failed ({type(error).__name__}); retry"
-    else:
-        if isinstance(response, dict) and response.get("status") == "success":
-            return
-        code = response.get("error") if isinstance(response, dict) else None
-        reason = f"{host} returned {f'error {code!r}' if code else 'an unknown response'}"
-    raise RevocationError(reason)
+        answer = post_form(f"{endpoint}/revoke", form, seconds=SECONDS)
+    except requests.RequestException as error:
+        form = {}
+        raise RevocationError(f"request to {host} failed ({type(error).__name__}); retry") from None
+    form = {}
+    if answer.status != requests.codes.ok:
+        raise RevocationError(f"{host} returned HTTP status {answer.status}")
+    if answer.fields.get("status") != "success":
+        raise RevocationError(f"{host} returned {_reason_in(answer)}")
 
 
-def _host_of(url: str) -> str:
-    """Return the host of an HTTP URL, an empty string for other URLs."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+def _reason_in(answer: Answer) -> str:
+    code = answer.fields.get("error")
+    return f"error {harmless(code)!r}" if code else "an unknown response"
 
 
-def _token_endpoint(api_domain: str | None) -> str:
-    _, _, domain = _host_of(api_domain or "").partition(".")
-    if domain not in ACCOUNTS:
-        raise RevocationError(
-            f"unknown data center {api_domain!r}: pass --accounts-url, for example {EXAMPLE_URL}"
-        )
-    return f"https://{ACCOUNTS[domain]}/oauth/v2/token"
+def _endpoint_for(api_domain: str | None, accounts_url: str | None) -> str:
+    advice = "pass --accounts-url, for example https://accounts.zoho.eu/oauth/v2/token"
+    if accounts_url is not None:
+        try:
+            return checked_endpoint(accounts_url)
+        except ConfigurationError:
+            raise RevocationError(f"invalid token endpoint {accounts_url!r}: {advice}") from None
+    endpoint = token_endpoint(api_domain)
+    if endpoint is None:
+        raise RevocationError(f"unknown data center {api_domain!r}: {advice}")
+    return endpoint

@@ -1,0 +1,75 @@
+"""``HTTPXAuth``: clients of ``httpx``, sync and async, as a stored user."""
+
+from collections.abc import AsyncGenerator, Generator
+from functools import partial
+
+import anyio.to_thread
+import httpx
+
+from zoho_tokenstore.http.user import User, header, is_refusal
+from zoho_tokenstore.store import SQLAlchemyTokenStore
+
+__all__ = ["HTTPXAuth"]
+
+
+class HTTPXAuth(httpx.Auth):
+    """Send each request with a valid access token of one user.
+
+    A token that Zoho refuses before its expiry is refreshed, once by all workers, and the request
+    is sent again, once. It is sent to hosts of the user's data center alone. With an
+    ``AsyncClient`` the database is read in a thread, so that the event loop goes on.
+
+    Args:
+        store: The store.
+        user_name: The name under which the user's token is stored.
+        client_id: The client, for a user who has logged in to several.
+
+    Raises:
+        ForeignHostError: By the request, if it goes to another host; nothing is sent.
+        TokenStoreError: By the request, as in :meth:`SQLAlchemyTokenStore.access_token`.
+    """
+
+    requires_request_body = True  # to send it again
+    requires_response_body = False
+
+    def __init__(
+        self, store: SQLAlchemyTokenStore, user_name: str, *, client_id: str | None = None
+    ) -> None:
+        """Look nothing up yet."""
+        self._user = User(store, user_name, client_id)
+
+    def sync_auth_flow(
+        self, request: httpx.Request
+    ) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the header; after a refusal once more, with a new token."""
+        token = self._user.token_for(str(request.url))
+        request.headers["Authorization"] = header(token)
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            response.read()
+            if is_refusal(response.status_code, response.content):
+                new = self._user.new_token_for(str(response.request.url), token)
+                if new is not None:
+                    request.headers["Authorization"] = header(new)
+                    response = yield request
+                    if response.status_code == httpx.codes.UNAUTHORIZED:
+                        self._user.note_refusal_of_new(new)
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Do the same without blocking the event loop."""
+        in_thread = anyio.to_thread.run_sync
+        token = await in_thread(self._user.token_for, str(request.url))
+        request.headers["Authorization"] = header(token)
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            await response.aread()
+            if is_refusal(response.status_code, response.content):
+                url = str(response.request.url)
+                new = await in_thread(partial(self._user.new_token_for, url, token))
+                if new is not None:
+                    request.headers["Authorization"] = header(new)
+                    response = yield request
+                    if response.status_code == httpx.codes.UNAUTHORIZED:
+                        self._user.note_refusal_of_new(new)
