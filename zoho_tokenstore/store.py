@@ -232,9 +232,11 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         found = self._database.read(tables.tokens.find_row, token)
         if tables.retention is not None:
             self._apply_policy(tables.retention, token, found)
-        if found is not None and self._skew.milliseconds:
-            return self._skew.to_host(found)
-        return found
+        if found is None:
+            return None
+        if self._skew.is_outdated():
+            opened.measure_skew()
+        return self._skew.to_host(found) if self._skew.milliseconds else found
 
     def _apply_policy(
         self, retention: Retention, token: TokenRecord, found: TokenRecord | None

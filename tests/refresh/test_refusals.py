@@ -4,8 +4,13 @@ import pytest
 
 import sdks
 from sdks import SETTERS, Application, SDKException, new_token
-from support import stored
-from zoho_tokenstore.errors import ClientRefusedError, LoginRequiredError, RefreshThrottledError
+from support import make_token, stored
+from zoho_tokenstore.errors import (
+    ClientRefusedError,
+    LoginRequiredError,
+    RefreshThrottledError,
+    UnknownUserError,
+)
 from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.testing.accounts import Accounts
 
@@ -133,3 +138,21 @@ def cause_of(error):
     while error is not None and not error.__class__.__module__.startswith("zoho_tokenstore"):
         error = getattr(error, "cause", None) or error.__cause__
     return error
+
+
+@pytest.mark.skipif(sdks.SDK.contract != "C", reason="this SDK's tokens name no user")
+@pytest.mark.parametrize("name", ["nobody@example.com", "ALICE@example.com"])
+def test_an_unknown_user_is_the_sdks_own_error_with_a_cause_that_names_them(
+    zoho, row, store, tmp_path, name
+):
+    token = make_token(name)
+    with pytest.raises(SDKException) as caught:
+        Application(zoho, store, tmp_path).visit(token, name)
+    error = caught.value
+    while error.code != "MANDATORY VALUE ERROR":
+        error = error.cause
+    assert isinstance(error.cause, UnknownUserError)
+    assert repr(name) in str(error)
+    assert "zoho-tokenstore list" in str(error)
+    assert store.find_token(make_token(name)) is None, "an application's own lookup"
+    assert stored(store) == [row]

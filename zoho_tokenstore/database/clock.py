@@ -13,6 +13,12 @@ from zoho_tokenstore.tokens.record import MAX_EXPIRY, TokenRecord
 
 __all__ = ["TOLERANCE", "ClockSkew", "epoch_milliseconds"]
 
+LASTS: Final = 600.0
+"""Seconds after which the clocks are compared again."""
+
+JUMP: Final = 5.0
+"""Seconds by which the host's clock may move against the time that passes."""
+
 TOLERANCE: Final = 30_000
 """Milliseconds that can come from a slow answer, or do not matter for a token of an hour."""
 
@@ -45,6 +51,17 @@ class ClockSkew:
     def __init__(self) -> None:
         """Trust the host's clock until it has been compared."""
         self.milliseconds = 0
+        self._measured = -LASTS
+        self._wall = 0.0
+
+    def is_outdated(self) -> bool:
+        """Return whether the clocks have to be compared: now and then, and after a jump.
+
+        NTP puts a clock right while a process runs, and a machine that was suspended wakes up with
+        another time.
+        """
+        passed = time.monotonic() - self._measured
+        return passed > LASTS or abs(time.time() - self._wall - passed) > JUMP
 
     def measure(self, database_time: int) -> None:
         """Compare the clocks.
@@ -52,7 +69,8 @@ class ClockSkew:
         Args:
             database_time: The database's time just now, in epoch milliseconds.
         """
-        difference = int(time.time() * 1000) - database_time
+        self._measured, self._wall = time.monotonic(), time.time()
+        difference = int(self._wall * 1000) - database_time
         if abs(difference) <= TOLERANCE:
             self.milliseconds = 0
         elif abs(difference - self.milliseconds) > DRIFT:

@@ -183,6 +183,13 @@ class SDKBinding:
         message = message.replace(SDK_STORE, store)
         return self._exception(self.constants.TOKEN_STORE, f"{message}: ", cause=cause)
 
+    def unknown_user_exception(self, cause: TokenStoreError) -> Exception:
+        """Return the error that the SDK raises for a user of whom it has no token (contract C)."""
+        constants = self.constants
+        required = ", ".join(constants.OAUTH_MANDATORY_KEYS2)
+        message = f"{constants.GET_TOKEN_BY_USER_NAME_ERROR} - {required}: "
+        return self._exception(constants.MANDATORY_VALUE_ERROR, message, cause=cause)
+
     def refresh_exception(self, cause: Exception) -> Exception:
         """Return the error that the SDK raises when it could not ask Zoho for a token."""
         return self._exception(self.constants.SAVE_TOKEN_ERROR, cause=cause)

@@ -15,10 +15,11 @@ from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.callers import warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completion
-from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes
+from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes, called_by_sdk
 from zoho_tokenstore.sdk.types import SDKToken
 from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import TokenRecord, check_id
+from zoho_tokenstore.zoho.access_tokens import unknown_user
 
 __all__ = ["RecordStore"]
 
@@ -74,6 +75,14 @@ class RecordStore(ABC):
         if found is None and self._missing_id == "raise":
             raise UnknownIdError(f"no token is stored under the id {key!r}")
         return found
+
+    def _refuse_unknown_user(self, wanted: TokenRecord) -> None:
+        """Say why the SDK cannot go on as a user, if it is the SDK that has asked."""
+        if wanted.user_name is None or wanted.grant_token or wanted.refresh_token:
+            return
+        if called_by_sdk():
+            cause = unknown_user(wanted.user_name)
+            raise self._sdk.unknown_user_exception(cause) from cause
 
     def _resolve(
         self,

@@ -103,6 +103,7 @@ class SDKTokenStore(ActingStore):
         ):
             return self._find_coordinated(refreshes, token, wanted, found)
         if found is None:
+            self._refuse_unknown_user(wanted)
             return None
         self._sdk.fill_token(token, completion(wanted, found))
         return token

@@ -1,13 +1,14 @@
 """The tables of a store: opened at its first use, and anew when the database file is another."""
 
 import threading
+from contextlib import suppress
 from dataclasses import replace
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.clock import ClockSkew, epoch_milliseconds
-from zoho_tokenstore.errors import SchemaOlderError
+from zoho_tokenstore.errors import DatabaseError, SchemaOlderError
 from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = ["OpenedTables"]
@@ -44,7 +45,15 @@ class OpenedTables:
                     self._replaced = replaced
                     self.tables = replace(self.tables)  # its keys may be others
                     self.is_ready = False
-        return self.tables if self.is_ready else self.set_up()
+        tables = self.tables if self.is_ready else self.set_up()
+        if self._skew.is_outdated():
+            self.measure_skew()
+        return tables
+
+    def measure_skew(self) -> None:
+        """Compare the clocks, unless the database fails: then the lookup or the save tells."""
+        with suppress(DatabaseError):
+            self._skew.measure(self.tables.database.read(_database_time))
 
     def set_up(self) -> TokenTables:
         """Check the schema, set up an empty database, and open the tables, once."""
