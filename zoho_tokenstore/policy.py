@@ -4,17 +4,20 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 from zoho_tokenstore.errors import ConfigurationError
 
-__all__ = ["RefreshEvent", "RefreshPolicy", "TokenPolicy"]
+__all__ = ["EventKind", "RefreshEvent", "RefreshPolicy", "TokenPolicy"]
 
 SHORTEST: Final = 1e-6
 LONGEST: Final = 365_000 * 86_400.0
 """Limits of a token's age in seconds, within the range of ``timedelta`` and ``datetime``."""
 
 NUMBERS: Final = ("early", "lease", "wait", "http_timeout", "budget", "budget_window", "cooldown")
+
+
+EventKind: TypeAlias = Literal["refreshed", "failed", "waited", "late", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class RefreshEvent:
         reason: Why it failed or was refused; Zoho's error code where it has sent one.
     """
 
-    kind: Literal["refreshed", "failed", "waited", "late", "refused"]
+    kind: EventKind
     token_id: str | None
     seconds: float
     early: bool = False

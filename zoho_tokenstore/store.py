@@ -2,9 +2,7 @@
 
 import logging
 import os
-import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -16,6 +14,7 @@ from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import ConfigurationError, DatabaseError, DecryptionError
+from zoho_tokenstore.pickling import PickledByArguments
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import RefreshClaim
@@ -40,7 +39,7 @@ __all__ = ["SQLAlchemyTokenStore"]
 log: Final = logging.getLogger("zoho_tokenstore")
 
 
-class SQLAlchemyTokenStore(SDKTokenStore):
+class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     """Store the SDK's OAuth tokens in any database that SQLAlchemy supports.
 
     Pass it as ``store=`` to the SDK's ``Initializer.initialize``. One object serves all users and
@@ -74,14 +73,6 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         ConfigurationError: The URL or a name is invalid, or ``sdk`` is missing.
         MissingDriverError: The database's driver is not installed.
     """
-
-    _arguments: tuple[tuple[Any, ...], dict[str, Any]]
-
-    def __new__(cls, *args: Any, **options: Any) -> Self:
-        """Remember the arguments, by which a store is copied and pickled."""
-        self = super().__new__(cls)
-        self._arguments = (args, options)
-        return self
 
     @hides_frames
     def __init__(  # noqa: PLR0913 - what can be set, by name
@@ -143,28 +134,9 @@ class SQLAlchemyTokenStore(SDKTokenStore):
         options = {name: getattr(settings, name) for name in own} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Copy and pickle the arguments: the copy has connections of its own process.
-
-        A pickle holds the URL with its password, and the keys of a keyring made from text.
-
-        Raises:
-            TypeError: The store has an engine, or another argument that cannot be pickled.
-        """
-        args, options = self._arguments
-        if isinstance(args[0] if args else options["database"], Engine):
-            raise TypeError("a store on an Engine cannot be pickled or copied: pass a database URL")
+    def _pickled_options(self) -> dict[str, Any]:
         # The URL in use, because a relative path may mean another file elsewhere.
-        options = options | {"database": self._database.url}
-        for name, value in options.items():
-            try:
-                pickle.dumps(value)
-            except (pickle.PicklingError, AttributeError, TypeError) as error:
-                raise TypeError(
-                    f"the store cannot be pickled or copied, because its {name} cannot: give it "
-                    "functions of a module instead of local ones"
-                ) from error
-        return partial(type(self), **options), ()
+        return {"database": self._database.url}
 
     @hides_frames
     def access_token(self, user_name: str, *, client_id: str | None = None) -> AccessToken:
@@ -186,6 +158,21 @@ class SQLAlchemyTokenStore(SDKTokenStore):
             DatabaseError: The database failed.
         """
         return self._access_tokens.valid_token(user_name, client_id)
+
+    @hides_frames
+    def refresh_now(self, user_name: str, *, client_id: str | None = None) -> AccessToken:
+        """Refresh a user's access token although it may be valid, and whatever Zoho has refused.
+
+        For operators, ``zoho-tokenstore refresh``. If Zoho refuses, the stored token stays.
+
+        Args:
+            user_name: As in :meth:`access_token`.
+            client_id: As in :meth:`access_token`.
+
+        Raises:
+            TokenStoreError: As in :meth:`access_token`.
+        """
+        return self._access_tokens.new_token(user_name, client_id)
 
     @hides_frames
     def invalidate(self, access_token: AccessToken | str) -> None:

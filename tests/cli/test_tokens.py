@@ -28,19 +28,20 @@ def test_list_chooses_and_sorts(shared_url, run_command):
         login("alice", id="2", client_id="2", expiry=LATER),
         login("carol", id="4", client_id="1", expiry=in_milliseconds(2 * DAY)),
         make_token("dave", id="1", client_id="3", access_token="1000.access.dave", expiry="0"),
+        make_token("erin", id="5", client_id="3", access_token="1000.erin", expiry=LATER),
     )
     for arguments, expected in {
-        (): ["alice", "bob", "carol", "dave"],
-        ("--sort", "user"): ["alice", "bob", "carol", "dave"],
-        ("--sort", "client"): ["bob", "carol", "alice", "dave"],
-        ("--sort", "expiry"): ["dave", "bob", "alice", "carol"],
-        ("--sort", "id"): ["dave", "alice", "bob", "carol"],
+        (): ["alice", "bob", "carol", "dave", "erin"],
+        ("--sort", "user"): ["alice", "bob", "carol", "dave", "erin"],
+        ("--sort", "client"): ["bob", "carol", "alice", "dave", "erin"],
+        ("--sort", "expiry"): ["dave", "bob", "alice", "erin", "carol"],
+        ("--sort", "id"): ["dave", "alice", "bob", "carol", "erin"],
         ("--user", "alice"): ["alice"],
         ("--user", "nobody"): [],
         ("--client", "1"): ["bob", "carol"],
         ("--client", "1", "--user", "alice"): [],
         ("--expired",): ["bob", "dave"],
-        ("--needs-login",): ["dave"],
+        ("--needs-login",): ["dave", "erin"],
         ("--expired", "--client", "1"): ["bob"],
     }.items():
         status, out, messages = run_command(shared_url, "list", "--json", *arguments)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from sdks import PACKAGE, SDK
+from support import logged_in, login
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import ConfigurationError, MissingSDKError
 from zoho_tokenstore.sdk import installed, load
@@ -45,10 +46,35 @@ def test_the_only_sdk_that_is_installed_is_used(find):
     assert load().contract == SDK.contract
 
 
-def test_without_an_sdk_the_error_names_the_extra(find):
+def test_without_an_sdk_access_tokens_are_handed_out(find, sqlite_url, zoho):
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        logged_in(zoho, store, "alice", expiry="1000")
     find()
-    with pytest.raises(MissingSDKError, match=r"no Zoho CRM SDK .*zoho-tokenstore\[sdk8-0\]"):
-        SQLAlchemyTokenStore("sqlite://")
+    with SQLAlchemyTokenStore(sqlite_url, accounts_url=zoho.accounts_url) as store:
+        token = store.access_token("alice")
+        store.invalidate(token)
+        assert store.access_token("alice").value != token.value
+    assert zoho.count("refresh") == 2
+
+
+CALLS = {
+    "find_token": lambda store: store.find_token(login("alice")),
+    "save_token": lambda store: store.save_token(login("alice")),
+    "save_tokens": lambda store: store.save_tokens([login("alice")]),
+    "get_tokens": lambda store: store.get_tokens(),
+    "iter_tokens": lambda store: next(store.iter_tokens()),
+    "acting_as": lambda store: store.acting_as("alice").__enter__(),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_without_an_sdk_the_error_of_its_calls_names_the_extra(find, sqlite_url, call):
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        store.save_token(login("alice"))
+    find()
+    store = SQLAlchemyTokenStore(sqlite_url)
+    with store, pytest.raises(MissingSDKError, match=r"no Zoho CRM SDK .*tokenstore\[sdk8-0\]"):
+        CALLS[call](store)
 
 
 def test_an_sdk_that_is_asked_for_and_not_installed_is_named(find):

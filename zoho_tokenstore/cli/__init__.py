@@ -9,7 +9,17 @@ from typing import Annotated, Final
 import typer
 
 from zoho_tokenstore import __version__
-from zoho_tokenstore.cli import audit, demo, doctor, keys, removal, schema, tokens, transfer
+from zoho_tokenstore.cli import (
+    audit,
+    demo,
+    doctor,
+    keys,
+    refresh,
+    removal,
+    schema,
+    tokens,
+    transfer,
+)
 from zoho_tokenstore.cli.console import messages
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
@@ -27,6 +37,7 @@ app = typer.Typer(
 schema.register(app)
 keys.register(app)
 tokens.register(app)
+refresh.register(app)
 removal.register(app)
 transfer.register(app)
 audit.register(app)

@@ -18,6 +18,7 @@ from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = [
+    "AccountsUrl",
     "Json",
     "SchemaName",
     "TableName",
@@ -68,6 +69,15 @@ KeysFile = Annotated[
         "--keys-file",
         help="Read the encryption keys from this file instead of ZOHO_TOKENSTORE_KEYS or "
         "ZOHO_TOKENSTORE_KEYS_FILE.",
+    ),
+]
+AccountsUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--accounts-url",
+        help="Send requests to this token endpoint of Zoho instead of that of each token's data "
+        "center.",
+        show_default=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]

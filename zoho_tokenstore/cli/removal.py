@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from zoho_tokenstore.cli.console import data, messages, progress_bar, quantity
-from zoho_tokenstore.cli.options import Json, Yes, confirm, on_table, open_table, parse_duration
+from zoho_tokenstore.cli.options import (
+    AccountsUrl,
+    Json,
+    Yes,
+    confirm,
+    on_table,
+    open_table,
+    parse_duration,
+)
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.maintenance import delete_undecryptable, undecryptable_tokens
@@ -91,15 +99,7 @@ def revoke(
     user: Annotated[
         str | None, typer.Option("--user", help="Revoke all tokens of this user.")
     ] = None,
-    accounts_url: Annotated[
-        str | None,
-        typer.Option(
-            "--accounts-url",
-            help="Send requests to this token endpoint of Zoho instead of that of each token's "
-            "data center.",
-            show_default=False,
-        ),
-    ] = None,
+    accounts_url: AccountsUrl = None,
     yes: Yes = False,
     as_json: Json = False,
 ) -> None:

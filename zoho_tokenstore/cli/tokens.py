@@ -64,7 +64,7 @@ class TokenFilter:
             self.user in (None, token.user_name)
             and self.client in (None, token.client_id)
             and (not self.expired or _has_expired(token, now))
-            and (not self.needs_login or needs_login(token, now, refused))
+            and (not self.needs_login or needs_login(token, refused))
         )
 
 
@@ -125,7 +125,7 @@ def show(
             raise UnknownIdError(f"unknown token id {token_id!r}")
         refused = refused_logins(opened.database, opened.table, opened.codec)
         times = TokenQueries(opened.database, opened.table).row_times(token_id)
-    shown = _masked(found, _now(), refused)
+    shown = _masked(found, refused)
     shown |= {name: f"{at:%Y-%m-%d %H:%M:%SZ}" for name, at in times.items()}
     if as_json:
         data.print(json.dumps(shown))
@@ -150,7 +150,7 @@ def stats(settings: Settings, *, as_json: Json = False) -> None:
             counts["tokens"] += 1
             counts["expired"] += _has_expired(token, now)
             counts["expiring_within_the_hour"] += now < (token.expiry or 0) <= now + HOUR
-            counts["needs_login"] += needs_login(token, now, refused)
+            counts["needs_login"] += needs_login(token, refused)
         refreshes = opened.database.read(opened.audit.count_events, "refreshed", today)
     found = {
         "users": len(users - {None}),
@@ -174,14 +174,14 @@ def _matching_rows(
         refused = refused_logins(opened.database, opened.table, opened.codec)
         for token in iter_records(opened.database, opened.tokens, unreadable.append):
             if chosen.matches(token, now, refused):
-                yield _masked(token, now, refused)
+                yield _masked(token, refused)
 
 
 def _has_expired(token: TokenRecord, now: int) -> bool:
     return token.expiry is not None and token.expiry <= now
 
 
-def _masked(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[str, Any]:
+def _masked(record: TokenRecord, refused: Mapping[str, str]) -> dict[str, Any]:
     """Return the fields of a token with masked secrets."""
     shown: dict[str, Any] = {
         name: mask(str(value)) if name in SECRET_FIELDS else value
@@ -190,7 +190,7 @@ def _masked(record: TokenRecord, now: int, refused: Mapping[str, str]) -> dict[s
     if record.expiry is not None:
         moment = time.gmtime(record.expiry / 1000)
         shown["expires"] = time.strftime("%Y-%m-%d %H:%M:%SZ", moment)
-    return shown | {"needs_login": needs_login(record, now, refused)}
+    return shown | {"needs_login": needs_login(record, refused)}
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:

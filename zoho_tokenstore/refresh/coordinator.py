@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable
 from copy import copy
 from random import SystemRandom
-from typing import Final, Literal
+from typing import Final
 from uuid import uuid4
 
 from zoho_tokenstore.errors import DatabaseError, RefreshTimeoutError, TokenStoreError
-from zoho_tokenstore.policy import RefreshEvent, RefreshPolicy
+from zoho_tokenstore.policy import EventKind, RefreshEvent, RefreshPolicy
 from zoho_tokenstore.refresh.events import log, report_event
+from zoho_tokenstore.refresh.failures import failure_error, refusal_error
 from zoho_tokenstore.refresh.inflight import (
     InflightRefresh,
     Lookup,
@@ -31,8 +32,7 @@ from zoho_tokenstore.refresh.lease import (
     Refused,
     claim_lease,
     fail_lease,
-    failure_error,
-    refusal_error,
+    forget_failure,
     withdraw_lease,
 )
 from zoho_tokenstore.tokens.digests import Digest, digest
@@ -115,11 +115,15 @@ class RefreshCoordinator:
         """
         return self._claim(login_digest(wanted, self._digest), wanted, None, lookup, server)
 
+    def forget_failure(self, token: TokenRecord) -> None:
+        """Let Zoho be asked again for a stored token, whatever it has refused."""
+        self._change_lease(digest("id", token.id or ""), lambda lease, _: forget_failure(lease))
+
     def settle_claim(self, claim: RefreshClaim, *, is_late: bool = False) -> None:
         """Record that the new token is stored, or that a newer one was, before this claim's."""
         if not claim.settled:
-            self._end_claim(claim)
-            self._report("late" if is_late else "refreshed", claim)
+            claim.finish()
+            self._report_end("late" if is_late else "refreshed", claim)
 
     def fail_claim(self, claim: RefreshClaim, failure: Failure) -> None:
         """Release the lease; threads and processes that wait get the reason."""
@@ -134,8 +138,8 @@ class RefreshCoordinator:
             )
         except TokenStoreError as error:  # the lease ends by itself
             log.warning("a failed refresh could not be recorded: %s", error)
-        self._end_claim(claim, failure_error(failure.reason, self.policy.cooldown))
-        self._report("failed", claim, failure.reason)
+        claim.finish(failure_error(failure.reason, self.policy.cooldown))
+        self._report_end("failed", claim, failure.reason)
 
     def _claim(
         self, key: str, sent: TokenRecord, record: TokenRecord | None, lookup: Lookup, server: str
@@ -209,7 +213,9 @@ class RefreshCoordinator:
             if request.early:
                 return LookupResult(request.record)
             if isinstance(decision, Refused):
-                self._report_refusal(request, decision)
+                token_id = request.record.id if request.record else None
+                reason = decision.failure or THROTTLED
+                self._report("refused", token_id, request.started, reason=reason)
                 raise refusal_error(decision)
             self._check_deadline(request)
             seen = lease
@@ -251,8 +257,7 @@ class RefreshCoordinator:
         record = request.lookup()
         if record is None or not self._is_newer(record, request):
             return None
-        seconds = self._clock.monotonic() - request.started
-        report_event(self.policy.on_event, RefreshEvent("waited", record.id, seconds))
+        self._report("waited", record.id, request.started)
         return LookupResult(record)
 
     def _is_newer(self, record: TokenRecord, request: RefreshRequest) -> bool:
@@ -266,18 +271,10 @@ class RefreshCoordinator:
             return False
         return token.expiry is None or token.expiry - int(self._clock.time() * 1000) >= MARGIN
 
-    def _report_refusal(self, request: RefreshRequest, refused: Refused) -> None:
-        token_id = request.record.id if request.record else None
-        waited = self._clock.monotonic() - request.started
-        reason = refused.failure or THROTTLED
-        report_event(self.policy.on_event, RefreshEvent("refused", token_id, waited, reason=reason))
-
     def _check_deadline(self, request: RefreshRequest) -> None:
         if self._clock.monotonic() > request.deadline:
-            raise RefreshTimeoutError(
-                f"another worker has been refreshing this token for {self.policy.wait:.0f} "
-                "seconds; retry"
-            )
+            seconds = f"{self.policy.wait:.0f} seconds"
+            raise RefreshTimeoutError(f"another worker has been refreshing for {seconds}; retry")
 
     def _change_lease(self, key: str, change: Callable[[Lease, int], Lease | None]) -> None:
         """Change a lease, unless it has become another's."""
@@ -286,16 +283,18 @@ class RefreshCoordinator:
             if changed is None or self._leases.write_lease(key, changed):
                 return
 
-    def _end_claim(self, claim: RefreshClaim, failure: TokenStoreError | None = None) -> None:
-        claim.settled = True
-        claim.inflight.finish(failure)
+    def _report_end(self, kind: EventKind, claim: RefreshClaim, reason: str | None = None) -> None:
+        token_id = claim.record.id if claim.record else None
+        self._report(kind, token_id, claim.started, early=claim.early, reason=reason)
 
     def _report(
         self,
-        kind: Literal["refreshed", "failed", "late"],
-        claim: RefreshClaim,
+        kind: EventKind,
+        token_id: str | None,
+        since: float,
+        *,
+        early: bool = False,
         reason: str | None = None,
     ) -> None:
-        took = self._clock.monotonic() - claim.started
-        token_id = claim.record.id if claim.record else None
-        report_event(self.policy.on_event, RefreshEvent(kind, token_id, took, claim.early, reason))
+        seconds = self._clock.monotonic() - since
+        report_event(self.policy.on_event, RefreshEvent(kind, token_id, seconds, early, reason))

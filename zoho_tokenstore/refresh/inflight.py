@@ -86,6 +86,11 @@ class RefreshClaim:
     server: str
     settled: bool = False
 
+    def finish(self, failure: TokenStoreError | None = None) -> None:
+        """End it, and wake up the threads that wait."""
+        self.settled = True
+        self.inflight.finish(failure)
+
     @property
     def owner(self) -> str:
         """Return the claim's name in the lease."""

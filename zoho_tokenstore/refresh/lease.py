@@ -8,13 +8,6 @@ epoch milliseconds, so that the workers' clocks do not matter.
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
-from zoho_tokenstore.errors import (
-    ClientRefusedError,
-    LoginRequiredError,
-    RefreshError,
-    RefreshFailedError,
-    RefreshThrottledError,
-)
 from zoho_tokenstore.policy import RefreshPolicy
 
 __all__ = [
@@ -32,10 +25,9 @@ __all__ = [
     "Refused",
     "claim_lease",
     "fail_lease",
-    "failure_error",
+    "forget_failure",
     "is_late",
     "lease_after_login",
-    "refusal_error",
     "settle_lease",
     "withdraw_lease",
 ]
@@ -227,6 +219,13 @@ def withdraw_lease(lease: Lease, owner: str) -> Lease | None:
     return lease._replace(version=lease.version + 1, until=0, starts=lease.starts[:-1])
 
 
+def forget_failure(lease: Lease) -> Lease | None:
+    """Return the lease without what Zoho has refused, ``None`` if it remembers nothing."""
+    if lease.failure is None:
+        return None
+    return lease._replace(version=lease.version + 1, failure=None, retry_at=0)
+
+
 def fail_lease(
     lease: Lease, now: int, *, owner: str, failure: Failure, policy: RefreshPolicy
 ) -> Lease | None:
@@ -242,52 +241,6 @@ def fail_lease(
         starts=starts,
         failure=failure.reason[:FAILURE_LENGTH],
         retry_at=now + _milliseconds(pause),
-    )
-
-
-def refusal_error(refused: Refused) -> RefreshError:
-    """Return the error of a refresh that may not be made now."""
-    if refused.failure in CLIENT_FAULTS:
-        return _client_error(refused.failure or "")
-    if refused.failure:
-        return LoginRequiredError(
-            f"Zoho has refused the stored login ({refused.failure}): log this user in again "
-            "with a new grant token, or save a new refresh token",
-            refused.failure,
-        )
-    seconds = refused.milliseconds / 1000
-    return RefreshThrottledError(
-        "the access token has expired and Zoho's refresh limit is reached; "
-        f"retry in {seconds:.0f} seconds",
-        seconds,
-    )
-
-
-def failure_error(reason: str, cooldown: float) -> RefreshError:
-    """Return the error of a refresh that Zoho has refused, or that failed otherwise.
-
-    Args:
-        reason: As in :class:`Failure`.
-        cooldown: Seconds of the pause after a throttling.
-    """
-    if reason in CLIENT_FAULTS:
-        return _client_error(reason)
-    if reason in PERMANENT:
-        return LoginRequiredError(
-            f"Zoho has refused the login ({reason}): log this user in again", reason
-        )
-    if reason == THROTTLED:
-        return RefreshThrottledError(
-            f"Zoho's limit of requests is reached; retry in {cooldown:.0f} seconds", cooldown
-        )
-    return RefreshFailedError(f"the refresh of the access token has failed: {reason}", reason)
-
-
-def _client_error(reason: str) -> ClientRefusedError:
-    return ClientRefusedError(
-        f"Zoho has refused the client ({reason}), not the user's login: check the client id and "
-        "the client secret of this worker, and the client in Zoho's API console",
-        reason,
     )
 
 

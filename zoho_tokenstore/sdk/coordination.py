@@ -7,8 +7,9 @@ from typing import Final, TypeAlias
 from zoho_tokenstore.errors import LoginRequiredError, TokenStoreError
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.events import log
+from zoho_tokenstore.refresh.failures import failure_error
 from zoho_tokenstore.refresh.inflight import Lookup, LookupResult, RefreshClaim
-from zoho_tokenstore.refresh.lease import Failure, failure_error
+from zoho_tokenstore.refresh.lease import Failure
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.completion import is_new_login, usable_token
 from zoho_tokenstore.sdk.coordinated_token import ATTRIBUTE, coordinated_type, observer_of

@@ -8,11 +8,11 @@ from typing import Final, Literal, cast
 from zoho_tokenstore.errors import ConfigurationError, MissingSDKError
 from zoho_tokenstore.sdk.binding import SDKBinding
 
-__all__ = ["SDKName", "load"]
+__all__ = ["MissingSDK", "SDKName", "any_installed", "load", "load_if_installed"]
 
 SDKName = Literal["zcrmsdk", "zohocrmsdk"]
 
-PACKAGES: Final = ("zcrmsdk", "zohocrmsdk")
+PACKAGES: Final[tuple[SDKName, ...]] = ("zcrmsdk", "zohocrmsdk")
 
 CONTRACTS: Final = {"find_token": "c", "get_token_by_id": "b", "get_token": "a"}
 """The method that only a contract's ``TokenStore`` has, looked for in this order; releases that
@@ -42,6 +42,48 @@ def load(sdk: SDKName | None = None) -> SDKBinding:
             "two Zoho CRM SDKs are installed: pass sdk='zcrmsdk' or sdk='zohocrmsdk'"
         )
     return _bind(installed[0])
+
+
+class MissingSDK:
+    """Takes the place of a binding where no SDK is installed: each use of it is the error.
+
+    Args:
+        error: What to say.
+    """
+
+    def __init__(self, error: MissingSDKError) -> None:
+        """Keep the message."""
+        self._message = str(error)
+
+    def __getattr__(self, name: str) -> object:
+        """Raise the error.
+
+        Raises:
+            MissingSDKError: Always.
+        """
+        raise MissingSDKError(self._message)
+
+
+def load_if_installed(sdk: SDKName | None = None) -> SDKBinding | MissingSDK:
+    """Return the binding of an installed SDK, or what takes its place where there is none.
+
+    Access tokens are handed out without an SDK, so its lack is an error only where it is used.
+
+    Raises:
+        MissingSDKError: ``sdk`` is named and not installed, or what is installed does not work.
+        ConfigurationError: As in :func:`load`.
+    """
+    try:
+        return load(sdk)
+    except MissingSDKError as error:
+        if sdk is not None or any_installed() is not None:
+            raise
+        return MissingSDK(error)
+
+
+def any_installed() -> SDKName | None:
+    """Return an SDK that is installed, ``None`` without one; for work that needs none of them."""
+    return next((name for name in PACKAGES if find_spec(name)), None)
 
 
 @cache

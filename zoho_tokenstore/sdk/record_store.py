@@ -1,8 +1,9 @@
 """Records of tokens, found and saved for an SDK: each refresh coordinated with other workers."""
 
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Final, Literal, cast
 
 from zoho_tokenstore.errors import (
     ConfigurationError,
@@ -16,12 +17,15 @@ from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.callers import warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completion
 from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes, called_by_sdk
+from zoho_tokenstore.sdk.installed import MissingSDK
 from zoho_tokenstore.sdk.types import SDKToken
 from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import TokenRecord, check_id
 from zoho_tokenstore.zoho.access_tokens import unknown_user
 
 __all__ = ["RecordStore"]
+
+log: Final = logging.getLogger("zoho_tokenstore")
 
 
 class RecordStore(ABC):
@@ -35,12 +39,13 @@ class RecordStore(ABC):
         ConfigurationError: ``missing_id`` is not one of these.
     """
 
-    def __init__(self, missing_id: Literal["none", "raise"], sdk: SDKBinding) -> None:
+    def __init__(self, missing_id: Literal["none", "raise"], sdk: SDKBinding | MissingSDK) -> None:
         """Leave refreshes to the SDK until :meth:`_coordinate` is called."""
         if missing_id not in ("none", "raise"):
             raise ConfigurationError(f"missing_id must be 'none' or 'raise', not {missing_id!r}")
         self._missing_id = missing_id
-        self._sdk = sdk
+        self._sdk = cast("SDKBinding", sdk)
+        self._has_sdk = not isinstance(sdk, MissingSDK)
         self._refreshes: SDKRefreshes | None = None
 
     @abstractmethod
@@ -65,6 +70,8 @@ class RecordStore(ABC):
 
     def _coordinate(self, coordinator: RefreshCoordinator, save_claimed: SaveClaimed) -> None:
         """Let the SDK refresh only with a claim; ``save_claimed`` saves the refreshed token."""
+        if not self._has_sdk:
+            return
         self._refreshes = SDKRefreshes(
             self._sdk, coordinator, lambda key: self._find_record(TokenRecord(id=key)), save_claimed
         )
@@ -139,8 +146,20 @@ class RecordStore(ABC):
                 raise
             key = self._save_record(token, record._replace(id=None))
         self._sdk.fill_token(token, {"id": key})
+        if record.refresh_token is None and record.access_token is not None:
+            self._warn_of_missing_refresh_token(key)
         if self._refreshes is not None:
             self._refreshes.observe_own_copy(token)
+
+    def _warn_of_missing_refresh_token(self, key: str) -> None:
+        row = self._find_record(TokenRecord(id=key))
+        if row is not None and row.refresh_token is None:
+            log.warning(
+                "the login of token %s (user %r) has no refresh token and ends when its access "
+                "token expires: log in with access_type=offline and prompt=consent",
+                key,
+                row.user_name,
+            )
 
     def _save_record(self, token: SDKToken, record: TokenRecord) -> str:
         key = None if self._refreshes is None else self._refreshes.save_refreshed(token, record)

@@ -8,16 +8,12 @@ from functools import partial, wraps
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
-from zoho_tokenstore.errors import (
-    ConfigurationError,
-    DecryptionError,
-    TokenStoreError,
-)
+from zoho_tokenstore.errors import ConfigurationError, DecryptionError, TokenStoreError
 from zoho_tokenstore.sdk.acting import ActingStore
 from zoho_tokenstore.sdk.callers import refuse_another_login, warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
-from zoho_tokenstore.sdk.installed import SDKName, load
+from zoho_tokenstore.sdk.installed import SDKName, load_if_installed
 from zoho_tokenstore.sdk.types import SDKToken, SDKUser
 from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import check_id
@@ -63,16 +59,17 @@ class SDKTokenStore(ActingStore):
         sdk: The package that the application imports; needed only where both are installed.
 
     Raises:
-        MissingSDKError: No SDK is installed.
+        MissingSDKError: The SDK that ``sdk`` names is not installed.
         ConfigurationError: ``missing_id`` or ``sdk`` is not one of these.
     """
 
     def __init__(
         self, *, missing_id: Literal["none", "raise"] = "none", sdk: SDKName | None = None
     ) -> None:
-        """Bind the installed SDK."""
-        super().__init__(missing_id, load(sdk))
-        self._sdk.register_store(type(self))
+        """Bind the installed SDK, if there is one."""
+        super().__init__(missing_id, load_if_installed(sdk))
+        if self._has_sdk:
+            self._sdk.register_store(type(self))
 
     @_raises_sdk_exception
     def find_token(self, token: SDKToken) -> SDKToken:

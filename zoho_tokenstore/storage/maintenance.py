@@ -198,16 +198,13 @@ def refused_logins(database: Database, tokens: Table, codec: RowCodec) -> dict[s
     return refused
 
 
-def needs_login(token: TokenRecord, now: int, refused: Mapping[str, str]) -> bool:
-    """Return whether this login needs the user to log in again.
+def needs_login(token: TokenRecord, refused: Mapping[str, str]) -> bool:
+    """Return whether this user must log in again: now, or when the access token expires.
 
     Args:
         token: A stored token.
-        now: The time, in epoch milliseconds.
         refused: The result of :func:`refused_logins`.
     """
     if (token.id or "") in refused:
         return True
-    if token.refresh_token is not None or token.expiry is None:
-        return False
-    return token.access_token is not None and token.expiry <= now
+    return token.refresh_token is None and token.access_token is not None

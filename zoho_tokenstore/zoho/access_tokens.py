@@ -12,8 +12,9 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.events import log
-from zoho_tokenstore.refresh.inflight import RefreshClaim
-from zoho_tokenstore.refresh.lease import Failure, failure_error
+from zoho_tokenstore.refresh.failures import failure_error
+from zoho_tokenstore.refresh.inflight import Lookup, RefreshClaim
+from zoho_tokenstore.refresh.lease import Failure
 from zoho_tokenstore.tokens.access_token import AccessToken
 from zoho_tokenstore.tokens.record import EXPIRED, MAX_EXPIRY, TokenRecord, check_text
 from zoho_tokenstore.zoho.accounts import TokenAnswer, TokenRequestError, refresh_access_token
@@ -61,6 +62,37 @@ class AccessTokens:
             ConfigurationError: The token's data center is not known.
             DatabaseError: The database failed.
         """
+        wanted, row = self._row_of(user_name, client_id)
+        if row.refresh_token is None:
+            if not (row.access_token and self._coordinator.is_valid(row)):
+                raise _no_refresh_token(row)
+        elif self._coordinator.is_due(row):
+            row = self._refreshed(row, lambda: self._lookup(wanted))
+        return _access_token_of(row)
+
+    def new_token(self, user_name: str, client_id: str | None) -> AccessToken:
+        """Refresh a token that may be valid, also after a refusal: an operator asks for it.
+
+        If the refresh fails, the stored token stays as it was.
+
+        Raises:
+            UnknownUserError, AmbiguousTokenError, RefreshError, ConfigurationError, DatabaseError:
+                As in :meth:`valid_token`.
+        """
+        wanted, row = self._row_of(user_name, client_id)
+        if row.refresh_token is None:
+            raise _no_refresh_token(row)
+
+        def lookup() -> TokenRecord | None:
+            found = self._lookup(wanted)
+            is_old = found is not None and found.access_token == row.access_token
+            return found._replace(expiry=EXPIRED) if found is not None and is_old else found
+
+        self._coordinator.forget_failure(row)
+        return _access_token_of(self._refreshed(row._replace(expiry=EXPIRED), lookup))
+
+    def _row_of(self, user_name: str, client_id: str | None) -> tuple[TokenRecord, TokenRecord]:
+        """Return what finds a user's row, and the row."""
         wanted = TokenRecord(
             user_name=check_text("user_name", user_name),
             client_id=None if client_id is None else check_text("client_id", client_id),
@@ -68,11 +100,7 @@ class AccessTokens:
         row = self._lookup(wanted) if wanted.user_name else None
         if row is None:
             raise unknown_user(user_name)
-        if row.refresh_token is None:
-            _check_without_refresh_token(row, self._coordinator)
-        elif self._coordinator.is_due(row):
-            row = self._refreshed(wanted, row)
-        return _access_token_of(row)
+        return wanted, row
 
     def _lookup(self, wanted: TokenRecord) -> TokenRecord | None:
         row = self._find(wanted)
@@ -80,9 +108,9 @@ class AccessTokens:
             return row._replace(expiry=EXPIRED)  # when it expires is not known
         return row
 
-    def _refreshed(self, wanted: TokenRecord, row: TokenRecord) -> TokenRecord:
+    def _refreshed(self, row: TokenRecord, lookup: Lookup) -> TokenRecord:
         endpoint = self._endpoint_for(row)
-        result = self._coordinator.claim_refresh(row, lambda: self._lookup(wanted), endpoint)
+        result = self._coordinator.claim_refresh(row, lookup, endpoint)
         before = result.record or row  # a row that was deleted just now stays deleted
         if result.claim is None:
             return before
@@ -139,12 +167,11 @@ def unknown_user(user_name: object) -> UnknownUserError:
     )
 
 
-def _check_without_refresh_token(row: TokenRecord, coordinator: RefreshCoordinator) -> None:
-    if row.access_token is None or not coordinator.is_valid(row):
-        raise LoginRequiredError(
-            f"no refresh token is stored for the user {row.user_name!r}: log this user in again, "
-            "with access_type=offline and prompt=consent"
-        )
+def _no_refresh_token(row: TokenRecord) -> LoginRequiredError:
+    return LoginRequiredError(
+        f"no refresh token is stored for the user {row.user_name!r}: log this user in again, with "
+        "access_type=offline and prompt=consent"
+    )
 
 
 def _with_answer(before: TokenRecord, answer: TokenAnswer) -> TokenRecord:
