@@ -68,7 +68,7 @@ def test_importing_the_package_imports_neither_an_sdk_nor_alembic_nor_the_comman
     code = (
         "import sys, zoho_tokenstore;"
         "print(*sorted({m.split('.')[0] for m in sys.modules}"
-        " & {'zohocrmsdk', 'alembic', 'typer', 'rich', 'requests', 'http'}))"
+        " & {'zohocrmsdk', 'alembic', 'typer', 'rich', 'httpx'}))"
     )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -84,6 +84,7 @@ def of_another_contract(module: str) -> bool:
 
 def test_public_names_are_documented_and_few():
     assert set(zoho_tokenstore.__all__) == {
+        "AccessToken",
         "Keyring",
         "OAuthTokenRow",
         "RefreshPolicy",

@@ -18,6 +18,7 @@ from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
 
 from benchmarks.report import page
 from benchmarks.results import read_results
+from support import logged_in
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import app
 from zoho_tokenstore.testing.accounts import Account
@@ -64,6 +65,10 @@ def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
     if page.stem == "encryption":
         monkeypatch.setenv("ZOHO_TOKENSTORE_KEYS", Keyring.generate_key())
     subprocess.run([sys.executable, "-m", "zoho_tokenstore", "upgrade"], check=True)
+    if page.stem == "without-the-sdk":
+        monkeypatch.setenv("ZOHO_TOKENSTORE_ACCOUNTS_URL", zoho.accounts_url)
+        with SQLAlchemyTokenStore("sqlite:///tokens.db") as store:
+            logged_in(zoho, store, "alice@example.com:60001234567", expiry="1000")
     names: dict[str, object] = {}
     opened = {}
     for source in python_of(page):

@@ -302,7 +302,8 @@ def test_a_use_is_noted_again_after_a_while(url, sent, monkeypatch):
         monkeypatch.setattr(time, "monotonic", lambda: later)
         for _ in range(2):
             assert strict.find_token(make_token("alice")) is not None
-        assert sent[1:] == ["SELECT", "UPDATE", "SELECT"]
+        clocks_compared = ["SELECT"]
+        assert sent[1:] == ["SELECT", "UPDATE", *clocks_compared, "SELECT"]
     assert times(url)["used_at"] > datetime.now(UTC) - HOUR
 
 
