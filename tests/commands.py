@@ -51,12 +51,14 @@ def run_process(
     return check_done(done.returncode, done.stdout, done.stderr)
 
 
-def run_in_terminal(*arguments: object, answer: str = "", width: int = 250) -> tuple[int, str]:
+def run_in_terminal(
+    *arguments: object, url: str = "", answer: str = "", width: int = 250
+) -> tuple[int, str]:
     """Run the command in a terminal; return its exit status and what is seen there."""
     control, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "zoho_tokenstore", *map(str, arguments)],
-        env=environment(TERM="xterm", COLUMNS=str(width)),
+        env=environment(TERM="xterm", COLUMNS=str(width), ZOHO_TOKENSTORE_URL=url),
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,

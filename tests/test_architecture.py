@@ -52,6 +52,16 @@ def test_only_the_command_line_prints_and_only_settings_read_the_environment(pat
         assert "getenv" not in source
 
 
+def test_all_that_the_command_line_prints_passes_its_console():
+    for path in (PACKAGE / "cli").glob("*.py"):
+        source = path.read_text()
+        if path.name != "console.py":  # makes all text harmless
+            assert "from rich" not in source, path.name
+            assert "print" not in calls_of(path), path.name
+            for way in ("typer.echo", "typer.secho", "typer.confirm", "sys.stdout", "sys.stderr"):
+                assert way not in source, path.name
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_only_the_dialects_compare_the_name_of_a_database(path):
     if "dialects" in path.parts:

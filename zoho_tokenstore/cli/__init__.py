@@ -20,7 +20,7 @@ from zoho_tokenstore.cli import (
     tokens,
     transfer,
 )
-from zoho_tokenstore.cli.console import messages
+from zoho_tokenstore.cli.console import data, messages, warnings_as_messages
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
 __all__ = ["app", "main"]
@@ -47,7 +47,7 @@ demo.register(app)
 
 def _print_version(*, requested: bool) -> None:
     if requested:
-        typer.echo(__version__)
+        data.print(__version__)
         raise typer.Exit
 
 
@@ -64,8 +64,28 @@ def options(
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
+    with warnings_as_messages():
+        sys.exit(_status())
+
+
+def _status() -> int:
     try:
-        app()
+        return app(standalone_mode=False) or 0
+    except typer.TyperException as error:
+        _print_usage_error(error)
+        return error.exit_code
+    except typer.Abort:
+        messages.print("zoho-tokenstore: aborted", "red")
+        return FAILED
     except TokenStoreError as error:
-        messages.print(f"zoho-tokenstore: {error}", style="red")
-        sys.exit(WRONG_USAGE if type(error) in (ConfigurationError, BadKeyError) else FAILED)
+        messages.print(f"zoho-tokenstore: {error}", "red")
+        return WRONG_USAGE if type(error) in (ConfigurationError, BadKeyError) else FAILED
+
+
+def _print_usage_error(error: typer.TyperException) -> None:
+    """Print an error about the arguments, which Typer would print with their control characters."""
+    if message := error.format_message():  # none after help, printed for a missing command
+        messages.print(f"zoho-tokenstore: {message}", "red")
+        context = getattr(error, "ctx", None)
+        if context is not None:
+            messages.print(f"run '{context.command_path} --help' for help")

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table, parse_duration
@@ -53,17 +52,17 @@ def audit(
     filters = {"token_id": token_id, "user_name": user, "event": event}
     age = parse_duration(since, "--since")
     begin = datetime.fromtimestamp(0, UTC) if age is None else datetime.now(UTC) - age
-    table = Table(*(name.replace("_", " ") for name in COLUMNS))
+    rows = list[list[Any]]()
     with open_table(settings) as opened:
         for entry in _entries(opened, begin, filters):
             if as_json:
                 data.print(json.dumps(entry))
             elif data.is_terminal:
-                table.add_row(*("" if v is None else str(v) for v in entry.values()))
+                rows.append([*entry.values()])
             else:
                 print_values(entry.values())
-    if table.row_count:
-        print_table(table)
+    if rows:
+        print_table([name.replace("_", " ") for name in COLUMNS], rows)
 
 
 def _entries(

@@ -1,20 +1,85 @@
-"""Output of the command line: data to stdout, messages and progress to stderr."""
+"""Output of the command line: data to stdout, messages and progress to stderr.
 
-import re
-from collections.abc import Iterable
+No other module prints. All text passes :func:`harmless`, because user names, file names, database
+servers and Zoho decide what is in it.
+"""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from itertools import zip_longest
 from typing import Final
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
+from rich.text import Text
 
-__all__ = ["data", "messages", "print_table", "print_values", "progress_bar", "quantity"]
+__all__ = [
+    "Output",
+    "ask",
+    "data",
+    "harmless",
+    "messages",
+    "print_table",
+    "print_values",
+    "progress_bar",
+    "quantity",
+    "warnings_as_messages",
+]
 
-data: Final = Console(highlight=False, markup=False, soft_wrap=True)
-messages: Final = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
-CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
+def harmless(value: object) -> str:
+    r"""Return a text without control characters, for one line of a terminal or of a pipe.
+
+    Terminals obey escape sequences, with which a text could clear the screen or set the title. Line
+    breaks could forge output, and invisible and bidirectional characters could disguise it. Each
+    character that is not printable is replaced by its escape sequence in Python, such as ``\x1b``.
+    """
+    text = str(value)
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+class Output:
+    """One output of the command line.
+
+    Args:
+        to_stderr: Whether it is stderr instead of stdout.
+    """
+
+    def __init__(self, *, to_stderr: bool = False) -> None:
+        """Follow the stream, which tests replace."""
+        # Rich would replace ":smile:" in a user name.
+        self.console: Final = Console(
+            stderr=to_stderr, highlight=False, markup=False, emoji=False, soft_wrap=True
+        )
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a terminal shows it."""
+        return self.console.is_terminal
+
+    def print(self, text: object = "", style: str = "") -> None:
+        """Print a text as one line."""
+        self.console.print(Text(harmless(text), style))
+
+    def print_title(self, text: object) -> None:
+        """Print a title after an empty line."""
+        self.console.print()
+        self.console.rule(Text(harmless(text), "bold"), align="left")
+
+    def status(self, text: object) -> AbstractContextManager[object]:
+        """Show what a block is doing, on a terminal only."""
+        return self.console.status(Text(harmless(text)))
+
+
+data: Final = Output()
+messages: Final = Output(to_stderr=True)
 
 
 def quantity(number: int, noun: str, plural: str | None = None) -> str:
@@ -32,17 +97,53 @@ def progress_bar() -> Progress:
     """Return a progress bar that is only visible on a terminal."""
     visible = messages.is_terminal
     # Rich before 14.3 ends a disabled bar with an empty line.
-    return Progress(console=messages if visible else Console(quiet=True), disable=not visible)
+    console = messages.console if visible else Console(quiet=True)
+    return Progress(console=console, disable=not visible)
 
 
-def print_table(table: Table) -> None:
-    """Print a table as wide as the terminal, with long values wrapped."""
-    for column in table.columns:
-        column.overflow = "fold"
-    data.print(table, soft_wrap=False)
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], styles: Sequence[str | None] = ()
+) -> None:
+    """Print a table as wide as the terminal, with long values wrapped.
+
+    Args:
+        columns: Headings.
+        rows: Values in the order of the columns; ``None`` is shown as nothing.
+        styles: Style of each row; rows beyond them have none.
+    """
+    table = Table()
+    for column in columns:
+        table.add_column(Text(harmless(column)), overflow="fold", no_wrap=column == "id")
+    for row, style in zip_longest(rows, styles[: len(rows)]):
+        table.add_row(*map(_cell, row), style=style)
+    data.console.print(table, soft_wrap=False)
 
 
 def print_values(values: Iterable[object]) -> None:
     """Print a line of tab-separated values, neither cut nor wrapped, for other programs."""
-    texts = ("" if value is None else str(value) for value in values)
-    typer.echo("\t".join(CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", t) for t in texts))
+    typer.echo("\t".join(_cell(value).plain for value in values))
+
+
+def ask(question: str) -> None:
+    """Ask the operator to continue.
+
+    Raises:
+        Abort: The operator declines.
+    """
+    typer.confirm(harmless(question), abort=True, err=True)
+
+
+@contextmanager
+def warnings_as_messages() -> Iterator[None]:
+    """Print the warnings of a block as messages, without the source line that issued them."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        messages.print(f"zoho-tokenstore: warning: {message}", style="yellow")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
+def _cell(value: object) -> Text:
+    return Text("" if value is None else harmless(value))

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from zoho_tokenstore.cli.console import quantity
+from zoho_tokenstore.cli.console import data, print_table, quantity
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.sdk import load
@@ -30,8 +28,6 @@ __all__ = ["register"]
 USERS: Final = tuple(Account(f"{name}@example.com") for name in ("alice", "bob", "carol"))
 WORKERS: Final = 16
 """Processes that use the store at the same time."""
-
-out: Final = Console(highlight=False)
 
 
 class DemoFailedError(TokenStoreError):
@@ -76,10 +72,8 @@ class Demo:
         Raises:
             DemoFailedError: A scene did not end as expected.
         """
-        out.print(
-            f"store = SQLAlchemyTokenStore({self.url!r}, keyring=Keyring.from_text(…))",
-            style="bold",
-            soft_wrap=True,
+        data.print(
+            f"store = SQLAlchemyTokenStore({self.url!r}, keyring=Keyring.from_text(…))", "bold"
         )
 
         self._show_logins()
@@ -87,36 +81,41 @@ class Demo:
         self._show_refresh()
         self._show_revocation()
         self._show_encryption()
-        out.print(f"\nDatabase file: {self.folder / 'tokens.db'}", soft_wrap=True)
+        data.print()
+        data.print(f"Database file: {self.folder / 'tokens.db'}")
 
     def _show_logins(self) -> None:
-        _title("Three users log in with grant tokens, and each reads a record")
+        data.print_title("Three users log in with grant tokens, and each reads a record")
         self._log_in(USERS)
         self._print_tokens(grants=3, refreshes=0)
 
     def _show_new_process(self) -> None:
-        _title("A new process that only knows two user names needs no login and no refresh")
+        data.print_title(
+            "A new process that only knows two user names needs no login and no refresh"
+        )
         self._come_back(USERS[:2])
         self._print_tokens(grants=3, refreshes=0)
 
     def _show_refresh(self) -> None:
-        _title(f"An hour later Carol's token has expired: {WORKERS} processes share one refresh")
+        data.print_title(
+            f"An hour later Carol's token has expired: {WORKERS} processes share one refresh"
+        )
         self._expire_access_token(USERS[2])
         self.zoho.delay = 1.0
-        with out.status(f"starting {WORKERS} processes"):
+        with data.status(f"starting {WORKERS} processes"):
             self._come_back(USERS[2:], processes=WORKERS)
         self._print_tokens(grants=3, refreshes=1)
 
     def _show_revocation(self) -> None:
-        _title("Alice leaves: her token is revoked at Zoho and removed from the store")
+        data.print_title("Alice leaves: her token is revoked at Zoho and removed from the store")
         (revoked,) = self._in_new_processes("revoke", USERS[0].user_name)
         _expect("Alice's token is revoked", holds=revoked)
         self._print_tokens(grants=3, refreshes=1)
 
     def _show_encryption(self) -> None:
-        _title("Bob's tokens as the database stores them")
+        data.print_title("Bob's tokens as the database stores them")
         readable, sealed = self._stored_secrets(USERS[1])
-        out.print(f"{sealed[:72]}…")
+        data.print(f"{sealed[:72]}…")
         _expect("the tokens are encrypted", holds=not readable and len(sealed) > len(self.key))
 
     def _expire_access_token(self, user: Account) -> None:
@@ -156,12 +155,10 @@ class Demo:
 
     def _print_tokens(self, *, grants: int, refreshes: int) -> None:
         with _store(self.url, self.key) as store:
-            out.print(
-                _table([load("zohocrmsdk").read_token(token) for token in store.iter_tokens()])
-            )
+            _print_table([load("zohocrmsdk").read_token(token) for token in store.iter_tokens()])
         sent = (self.zoho.count("grant"), self.zoho.count("refresh"))
         refreshed = quantity(sent[1], "refresh", "refreshes")
-        out.print(f"Requests to Zoho so far: {quantity(sent[0], 'login')} and {refreshed}")
+        data.print(f"Requests to Zoho so far: {quantity(sent[0], 'login')} and {refreshed}")
         _expect("Zoho gets no superfluous requests", holds=sent == (grants, refreshes))
 
     def _stored_secrets(self, user: Account) -> tuple[str | None, str]:
@@ -200,20 +197,15 @@ def _expect(claim: str, *, holds: bool) -> None:
         raise DemoFailedError(f"demonstration failed: expected that {claim}")
 
 
-def _title(text: str) -> None:
-    out.print()
-    out.rule(f"[bold]{text}[/bold]", align="left")
-
-
-def _table(records: Sequence[TokenRecord]) -> Table:
-    table = Table("id", "user", "refresh token", "access token", "expires (UTC)")
-    for record in sorted(records, key=lambda record: record.user_name or ""):
-        expires = time.strftime("%H:%M:%S", time.gmtime((record.expiry or 0) / 1000))
-        table.add_row(
+def _print_table(records: Sequence[TokenRecord]) -> None:
+    rows = [
+        (
             f"{(record.id or '')[:8]}…",
             record.user_name,
             mask(record.refresh_token or ""),
             mask(record.access_token or ""),
-            expires,
+            time.strftime("%H:%M:%S", time.gmtime((record.expiry or 0) / 1000)),
         )
-    return table
+        for record in sorted(records, key=lambda record: record.user_name or "")
+    ]
+    print_table(("id", "user", "refresh token", "access token", "expires (UTC)"), rows)

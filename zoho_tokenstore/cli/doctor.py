@@ -1,14 +1,12 @@
 """The command ``zoho-tokenstore doctor``."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
 import typer
-from rich.table import Table
 
-from zoho_tokenstore.cli.checks import Finding, run_checks
+from zoho_tokenstore.cli.checks import run_checks
 from zoho_tokenstore.cli.console import data, print_table
 from zoho_tokenstore.cli.options import Json, on_table, open_database, tables_of
 from zoho_tokenstore.settings import Settings
@@ -31,13 +29,8 @@ def doctor(settings: Settings, *, as_json: Json = False) -> None:
     if as_json:
         data.print(json.dumps([asdict(finding) for finding in findings]))
     else:
-        print_table(_report(findings))
+        rows = [(finding.check, finding.verdict, finding.found) for finding in findings]
+        styles = [STYLES[finding.verdict] for finding in findings]
+        print_table(("check", "verdict", "found"), rows, styles)
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)
-
-
-def _report(findings: Sequence[Finding]) -> Table:
-    table = Table("check", "verdict", "found")
-    for finding in findings:
-        table.add_row(finding.check, finding.verdict, finding.found, style=STYLES[finding.verdict])
-    return table

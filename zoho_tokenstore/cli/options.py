@@ -11,6 +11,7 @@ from typing import Annotated, Concatenate, Final, ParamSpec, cast
 
 import typer
 
+from zoho_tokenstore.cli.console import ask
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.schema import migrations
@@ -158,7 +159,7 @@ def confirm(consequence: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise ConfigurationError(f"{consequence}; pass --yes to confirm")
-    typer.confirm(f"{consequence}. Continue?", abort=True, err=True)
+    ask(f"{consequence}. Continue?")
 
 
 @contextmanager

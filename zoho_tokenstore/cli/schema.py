@@ -1,7 +1,7 @@
 """The commands for the schema: upgrade, downgrade, current, history, check."""
 
 import json
-import sys
+from io import StringIO
 from typing import Annotated
 
 import typer
@@ -42,9 +42,7 @@ def upgrade(
     """Create the token table or upgrade it to this release."""
     settings = _settings(url, table, schema)
     if sql:
-        migrations.offline_sql(
-            make_url(settings.url), settings.token_schema, "upgrade", revision, sys.stdout
-        )
+        _print_sql(settings, "upgrade", revision)
         return
     with open_database(settings) as database:
         migrations.upgrade(database, settings.token_schema, revision)
@@ -72,9 +70,7 @@ def downgrade(
     settings = _settings(url, table, schema)
     if sql:
         revisions = revision if ":" in revision else f"{HEAD}:{revision}"
-        migrations.offline_sql(
-            make_url(settings.url), settings.token_schema, "downgrade", revisions, sys.stdout
-        )
+        _print_sql(settings, "downgrade", revisions)
         return
     with open_database(settings) as database:
         migrations.downgrade(database, settings.token_schema, revision, confirmed=yes)
@@ -117,6 +113,13 @@ def check(*, url: Url = None, table: TableName = None, schema: SchemaName = None
 
 def _settings(url: str | None, table: str | None, schema: str | None) -> Settings:
     return Settings.from_env(overrides={"url": url, "table": table, "schema": schema})
+
+
+def _print_sql(settings: Settings, direction: str, revisions: str) -> None:
+    sql = StringIO()
+    migrations.offline_sql(make_url(settings.url), settings.token_schema, direction, revisions, sql)
+    for line in sql.getvalue().splitlines():
+        data.print(line.expandtabs(4))
 
 
 def _print_revision(settings: Settings, database: Database) -> None:

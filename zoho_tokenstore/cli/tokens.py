@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import typer
-from rich.table import Column, Table
 
 from zoho_tokenstore.cli.console import data, print_table, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table
@@ -103,7 +102,7 @@ def list_tokens(
     if as_json:
         data.print(json.dumps(rows))
     elif data.is_terminal:
-        print_table(_table(rows))
+        _print_table(rows)
     else:
         for row in rows:
             print_values(map(row.get, UNREADABLE if "error" in row else COLUMNS))
@@ -193,16 +192,12 @@ def _masked(record: TokenRecord, refused: Mapping[str, str]) -> dict[str, Any]:
     return shown | {"needs_login": needs_login(record, refused)}
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table(Column("id", no_wrap=True), *(name.replace("_", " ") for name in COLUMNS[1:]))
+def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    values, styles = list[list[Any]](), list[str | None]()
     for row in rows:
-        if "error" in row:
-            table.add_row(*map(row.get, UNREADABLE), style="red")
-        else:
-            table.add_row(
-                *(row.get(name) for name in COLUMNS), style="yellow" if row["needs_login"] else None
-            )
-    return table
+        values.append([row.get(name) for name in (UNREADABLE if "error" in row else COLUMNS)])
+        styles.append("red" if "error" in row else "yellow" if row["needs_login"] else None)
+    print_table([name.replace("_", " ") for name in COLUMNS], values, styles)
 
 
 def _now() -> int:
