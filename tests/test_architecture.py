@@ -55,7 +55,7 @@ def test_only_the_command_line_prints_and_only_settings_read_the_environment(pat
 def test_all_that_the_command_line_prints_passes_its_console():
     for path in (PACKAGE / "cli").glob("*.py"):
         source = path.read_text()
-        if path.name != "console.py":  # makes all text harmless
+        if path.name not in ("console.py", "tables.py"):  # they make all text harmless
             assert "from rich" not in source, path.name
             assert "print" not in calls_of(path), path.name
             for way in ("typer.echo", "typer.secho", "typer.confirm", "sys.stdout", "sys.stderr"):

@@ -64,6 +64,8 @@ class Settings:
         cls,
         environ: Mapping[str, str] = os.environ,
         overrides: Mapping[str, str | None] | None = None,
+        *,
+        reads_keys: bool = True,
     ) -> Self:
         """Read ``ZOHO_TOKENSTORE_URL`` and the other variables of a store.
 
@@ -74,6 +76,7 @@ class Settings:
             environ: Environment variables.
             overrides: Values that take precedence, such as options of a command: ``url``,
                 ``table``, ``schema`` and ``keys_file``. Absent and empty values are ignored.
+            reads_keys: Whether the keys are read; without them, a keyring is never returned.
 
         Raises:
             ConfigurationError: A value is missing or invalid; the message names the variable.
@@ -85,6 +88,8 @@ class Settings:
         }
         if options.get("keys_file"):
             values["keys"] = None
+        if not reads_keys:
+            values |= {"keys": None, "keys_file": None}
         try:
             return cls._checked(values)
         except ConfigurationError as error:

@@ -61,7 +61,7 @@ def test_what_is_not_encrypted_with_the_first_key_yet_is_counted(url, doctor):
     assert (status, found["encryption"][0]) == (0, "warn")
     assert "1 unencrypted token: run 'zoho-tokenstore keys encrypt'" in found["encryption"][1]
     assert found["tokens"][0] == "warn"
-    assert "1 stored, 1 refused because they are unencrypted" in found["tokens"][1]
+    assert "1 stored, 1 unencrypted token refused" in found["tokens"][1]
 
 
 def test_what_is_encrypted_with_an_older_key_is_counted(url, doctor):

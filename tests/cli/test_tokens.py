@@ -123,14 +123,10 @@ def test_list_and_audit_show_tables_in_a_terminal(sqlite_url):
         status, seen = run_in_terminal(*arguments, "--url", sqlite_url)
         assert status == 0
         assert "\t" not in seen
-        for text in (column, key, "alice"):
+        for text in (column, key[:8], "alice"):
             assert text in seen
+        assert key not in seen
         assert not any(secret in seen for secret in SECRETS)
-
-
-def test_the_ids_are_whole_in_a_narrow_terminal_too(sqlite_url):
-    (key,) = save(sqlite_url, login("alice@example.com:60001234567"))
-    assert key in run_in_terminal("list", "--url", sqlite_url, width=80)[1]
 
 
 def test_stats_count(shared_url, run_command):

@@ -20,7 +20,14 @@ from zoho_tokenstore.cli import (
     tokens,
     transfer,
 )
-from zoho_tokenstore.cli.console import data, messages, warnings_as_messages
+from zoho_tokenstore.cli.console import (
+    data,
+    discard_output,
+    flush_output,
+    messages,
+    tolerate_encodings,
+    warnings_as_messages,
+)
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
 __all__ = ["app", "main"]
@@ -64,13 +71,15 @@ def options(
 
 def main() -> None:
     """Run the command line and end the process with its exit status."""
+    tolerate_encodings()
     with warnings_as_messages():
         sys.exit(_status())
 
 
 def _status() -> int:
     try:
-        return app(standalone_mode=False) or 0
+        status = app(standalone_mode=False)
+        flush_output()
     except typer.TyperException as error:
         _print_usage_error(error)
         return error.exit_code
@@ -80,6 +89,11 @@ def _status() -> int:
     except TokenStoreError as error:
         messages.print(f"zoho-tokenstore: {error}", "red")
         return WRONG_USAGE if type(error) in (ConfigurationError, BadKeyError) else FAILED
+    except OSError as error:
+        discard_output()
+        messages.print(f"zoho-tokenstore: output failed: {error.strerror or error}", "red")
+        return FAILED
+    return status or 0
 
 
 def _print_usage_error(error: typer.TyperException) -> None:

@@ -186,13 +186,13 @@ def _tokens(opened: TokenTables) -> Result:
     if refused:
         return "warn", (
             f"{stored} stored, {len(refused)} refused by Zoho ({_enumerated(sorted(refused))}): "
-            "ask their users to log in again"
+            "the user of each must log in again"
         )
     if no_refresh:
         return "warn", (
             f"{stored} stored, {len(no_refresh)} without a refresh token "
-            f"({_enumerated(no_refresh)}): their users must log in again when the access token "
-            "expires; request the grant token with access_type=offline"
+            f"({_enumerated(no_refresh)}): the user of each must log in again when the access "
+            "token expires; request the grant token with access_type=offline"
         )
     return "ok", f"{stored} stored"
 
@@ -202,7 +202,7 @@ def _unserved(errors: Sequence[DecryptionError], stored: int) -> Result:
     damaged = [error for error in errors if isinstance(error, DamagedRowError)]
     lost = [error for error in errors if type(error) is DecryptionError]
     if damaged:
-        others = f"; {len(errors) - len(damaged)} others cannot be read" if lost else ""
+        others = f"; {quantity(len(lost), 'other')} cannot be decrypted" if lost else ""
         return "fail", f"{stored} stored, {len(damaged)} damaged: {damaged[0]}{others}"
     if lost:
         ids = [token_id for error in lost for token_id in error.token_ids]
@@ -212,7 +212,7 @@ def _unserved(errors: Sequence[DecryptionError], stored: int) -> Result:
         )
     ids = [token_id for error in errors for token_id in error.token_ids]
     return "warn", (
-        f"{stored} stored, {len(ids)} refused because they are unencrypted ({_enumerated(ids)})"
+        f"{stored} stored, {quantity(len(ids), 'unencrypted token')} refused ({_enumerated(ids)})"
     )
 
 

@@ -1,31 +1,35 @@
 """Output of the command line: data to stdout, messages and progress to stderr.
 
-No other module prints. All text passes :func:`harmless`, because user names, file names, database
-servers and Zoho decide what is in it.
+Nothing is printed in another way. All text passes :func:`harmless`, because user names, file names,
+database servers and Zoho decide what is in it.
 """
 
+import io
+import os
+import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from itertools import zip_longest
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from types import TracebackType
 from typing import Final
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 from rich.text import Text
 
 __all__ = [
     "Output",
     "ask",
     "data",
+    "discard_output",
+    "flush_output",
     "harmless",
     "messages",
-    "print_table",
     "print_values",
     "progress_bar",
     "quantity",
+    "tolerate_encodings",
     "warnings_as_messages",
 ]
 
@@ -93,35 +97,37 @@ def quantity(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def progress_bar() -> Progress:
+class TokenProgress(Progress):
+    """A progress bar that says how many tokens are done when the operator interrupts it."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Remove the bar."""
+        super().__exit__(kind, error, traceback)
+        if kind is KeyboardInterrupt:
+            done = sum(int(task.completed) for task in self.tasks)
+            messages.print(
+                f"zoho-tokenstore: interrupted after {quantity(done, 'token')}: run the command "
+                "again to complete it",
+                "red",
+            )
+
+
+def progress_bar() -> TokenProgress:
     """Return a progress bar that is only visible on a terminal."""
     visible = messages.is_terminal
     # Rich before 14.3 ends a disabled bar with an empty line.
     console = messages.console if visible else Console(quiet=True)
-    return Progress(console=console, disable=not visible)
-
-
-def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[object]], styles: Sequence[str | None] = ()
-) -> None:
-    """Print a table as wide as the terminal, with long values wrapped.
-
-    Args:
-        columns: Headings.
-        rows: Values in the order of the columns; ``None`` is shown as nothing.
-        styles: Style of each row; rows beyond them have none.
-    """
-    table = Table()
-    for column in columns:
-        table.add_column(Text(harmless(column)), overflow="fold", no_wrap=column == "id")
-    for row, style in zip_longest(rows, styles[: len(rows)]):
-        table.add_row(*map(_cell, row), style=style)
-    data.console.print(table, soft_wrap=False)
+    return TokenProgress(console=console, disable=not visible)
 
 
 def print_values(values: Iterable[object]) -> None:
     """Print a line of tab-separated values, neither cut nor wrapped, for other programs."""
-    typer.echo("\t".join(_cell(value).plain for value in values))
+    typer.echo("\t".join("" if value is None else harmless(value) for value in values))
 
 
 def ask(question: str) -> None:
@@ -131,6 +137,28 @@ def ask(question: str) -> None:
         Abort: The operator declines.
     """
     typer.confirm(harmless(question), abort=True, err=True)
+
+
+def tolerate_encodings() -> None:
+    """Let a stream whose encoding lacks a character show its escape sequence instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def flush_output() -> None:
+    """Write all data, so that a full disk is noticed.
+
+    Raises:
+        OSError: Stdout is not writable.
+    """
+    sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Discard what could not be written, which the end of the process would try again."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -143,7 +171,3 @@ def warnings_as_messages() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
-
-
-def _cell(value: object) -> Text:
-    return Text("" if value is None else harmless(value))

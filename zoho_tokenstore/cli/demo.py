@@ -14,10 +14,12 @@ from typing import Any, Final
 
 import typer
 
-from zoho_tokenstore.cli.console import data, print_table, quantity
+from zoho_tokenstore.cli.console import data, quantity
+from zoho_tokenstore.cli.tables import print_table
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import TokenStoreError
 from zoho_tokenstore.sdk import load
+from zoho_tokenstore.storage.ids import SHORT_ID
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.testing.accounts import Account
@@ -200,7 +202,7 @@ def _expect(claim: str, *, holds: bool) -> None:
 def _print_table(records: Sequence[TokenRecord]) -> None:
     rows = [
         (
-            f"{(record.id or '')[:8]}…",
+            (record.id or "")[:SHORT_ID],
             record.user_name,
             mask(record.refresh_token or ""),
             mask(record.access_token or ""),

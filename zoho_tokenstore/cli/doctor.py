@@ -7,8 +7,9 @@ from typing import Final
 import typer
 
 from zoho_tokenstore.cli.checks import run_checks
-from zoho_tokenstore.cli.console import data, print_table
+from zoho_tokenstore.cli.console import data, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_database, tables_of
+from zoho_tokenstore.cli.tables import print_table
 from zoho_tokenstore.settings import Settings
 
 __all__ = ["register"]
@@ -28,9 +29,12 @@ def doctor(settings: Settings, *, as_json: Json = False) -> None:
         findings = list(run_checks(tables_of(database, settings)))
     if as_json:
         data.print(json.dumps([asdict(finding) for finding in findings]))
-    else:
+    elif data.is_terminal:
         rows = [(finding.check, finding.verdict, finding.found) for finding in findings]
         styles = [STYLES[finding.verdict] for finding in findings]
-        print_table(("check", "verdict", "found"), rows, styles)
+        print_table(("check", "verdict", "found"), rows, styles=styles)
+    else:
+        for finding in findings:
+            print_values((finding.check, finding.verdict, finding.found))
     if any(finding.verdict == "fail" for finding in findings):
         raise typer.Exit(1)

@@ -27,6 +27,7 @@ __all__ = [
     "Yes",
     "confirm",
     "into_table",
+    "on_schema",
     "on_table",
     "open_database",
     "open_table",
@@ -98,15 +99,25 @@ def into_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..
     return _with_settings(command, IntoTableName)
 
 
+def on_schema(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
+    """Do the same as :func:`on_table` for a command that reads no token and needs no keys."""
+    return _with_settings(command, TableName, reads_keys=False)
+
+
 def _with_settings(
-    command: Callable[Concatenate[Settings, P], None], table: object
+    command: Callable[Concatenate[Settings, P], None], table: object, *, reads_keys: bool = True
 ) -> Callable[..., None]:
-    options = {"url": Url, "table": table, "schema": SchemaName, "keys_file": KeysFile}
+    options = {"url": Url, "table": table, "schema": SchemaName}
+    if reads_keys:
+        options["keys_file"] = KeysFile
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        for value in kwargs.values():
+            _refuse_undecodable(value)
         overrides = {name: cast("str | None", kwargs.pop(name)) for name in options}
-        command(Settings.from_env(overrides=overrides), *args, **kwargs)
+        settings = Settings.from_env(overrides=overrides, reads_keys=reads_keys)
+        command(settings, *args, **kwargs)
 
     own = list(inspect.signature(command).parameters.values())[1:]
     common = (
@@ -116,6 +127,17 @@ def _with_settings(
     # Typer reads the options from the signature.
     vars(run)["__signature__"] = inspect.Signature([*own, *common])
     return run
+
+
+def _refuse_undecodable(value: object) -> None:
+    """Raise for text with bytes that are not UTF-8; the path of a file may have them."""
+    for text in value if isinstance(value, list) else [value]:
+        try:
+            _ = isinstance(text, str) and text.encode()
+        except UnicodeEncodeError:
+            raise ConfigurationError(
+                f"argument {text!r} is not UTF-8: check the encoding of the terminal or the script"
+            ) from None
 
 
 def parse_duration(text: str | None, option: str) -> timedelta | None:

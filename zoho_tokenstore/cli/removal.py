@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,6 +19,7 @@ from zoho_tokenstore.cli.options import (
 )
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
 from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.ids import complete_ids
 from zoho_tokenstore.storage.maintenance import delete_undecryptable, undecryptable_tokens
 from zoho_tokenstore.storage.queries import RowCondition, TokenQueries
 from zoho_tokenstore.storage.tables import TokenTables
@@ -27,6 +28,7 @@ from zoho_tokenstore.zoho.revocation import revoke as revoke_at_zoho
 
 __all__ = ["register"]
 
+IDS_HELP: Final = "{} the tokens whose ids are, or begin with, these."
 ExpiredFor = Annotated[
     str | None,
     typer.Option(
@@ -62,7 +64,7 @@ def delete(
     settings: Settings,
     *,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]…", help="Delete the tokens with these ids.")
+        list[str] | None, typer.Argument(metavar="[ID]…", help=IDS_HELP.format("Delete"))
     ] = None,
     user: Annotated[
         str | None, typer.Option("--user", help="Delete all tokens of this user.")
@@ -83,7 +85,7 @@ def delete(
             _report(as_json=as_json, deleted=_delete_unreadable(opened, yes=yes))
             return
         queries = TokenQueries(opened.database, opened.table)
-        chosen = queries.all_rows() if everything else _chosen_rows(queries, ids, user)
+        chosen = queries.all_rows() if everything else _chosen_rows(opened, ids, user)
         confirm(f"{quantity(queries.count_rows(chosen), 'token')} would be deleted", yes=yes)
         deleted = opened.deletion.delete_where(opened.database, chosen, event="deleted")
     _report(as_json=as_json, deleted=deleted)
@@ -94,7 +96,7 @@ def revoke(
     settings: Settings,
     *,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]…", help="Revoke the tokens with these ids.")
+        list[str] | None, typer.Argument(metavar="[ID]…", help=IDS_HELP.format("Revoke"))
     ] = None,
     user: Annotated[
         str | None, typer.Option("--user", help="Revoke all tokens of this user.")
@@ -151,26 +153,23 @@ def purge(
     _report(as_json=as_json, tokens=tokens, audit=entries)
 
 
-def _chosen_rows(
-    queries: TokenQueries, ids: Sequence[str] | None, user: str | None
-) -> RowCondition:
+def _chosen_rows(opened: TokenTables, ids: Sequence[str] | None, user: str | None) -> RowCondition:
     """Return the condition for the rows of a user, or with these ids.
 
     Raises:
         UnknownIdError: A token does not exist.
+        AmbiguousTokenError: The first characters of an id are those of several.
     """
+    queries = TokenQueries(opened.database, opened.table)
     if user is not None:
         chosen = queries.rows_of_user(user)
         if not queries.count_rows(chosen):
             raise UnknownIdError(f"no tokens are stored for user {user!r}")
         return chosen
-    distinct = list(dict.fromkeys(ids or ()))
-    if missing := queries.missing_ids(distinct):
-        names = ", ".join(map(repr, missing))
-        raise UnknownIdError(
-            f"unknown token {'id' if len(missing) == 1 else 'ids'} {names}; nothing was changed"
-        )
-    return queries.rows_with_ids(distinct)
+    try:
+        return queries.rows_with_ids(complete_ids(opened.database, opened.table, ids or ()))
+    except UnknownIdError as error:
+        raise UnknownIdError(f"{error}; nothing was changed") from None
 
 
 def _chosen_tokens(
@@ -179,7 +178,7 @@ def _chosen_tokens(
     queries = TokenQueries(opened.database, opened.table)
     found = (
         opened.database.read(opened.tokens.find_row, TokenRecord(id=token_id))
-        for token_id in queries.row_ids(_chosen_rows(queries, ids, user))
+        for token_id in queries.row_ids(_chosen_rows(opened, ids, user))
     )
     return [token for token in found if token is not None]
 

@@ -8,7 +8,7 @@ import typer
 from sqlalchemy import make_url
 
 from zoho_tokenstore.cli.console import data, messages
-from zoho_tokenstore.cli.options import Json, SchemaName, TableName, Url, open_database
+from zoho_tokenstore.cli.options import Json, on_schema, open_database
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import HEAD
@@ -31,16 +31,14 @@ def register(app: typer.Typer) -> None:
     app.command()(check)
 
 
+@on_schema
 def upgrade(
+    settings: Settings,
     revision: Annotated[str, typer.Argument(help="Upgrade to this revision.")] = "head",
     *,
-    url: Url = None,
-    table: TableName = None,
-    schema: SchemaName = None,
     sql: Sql = False,
 ) -> None:
     """Create the token table or upgrade it to this release."""
-    settings = _settings(url, table, schema)
     if sql:
         _print_sql(settings, "upgrade", revision)
         return
@@ -49,7 +47,9 @@ def upgrade(
         _print_revision(settings, database)
 
 
+@on_schema
 def downgrade(
+    settings: Settings,
     revision: Annotated[
         str,
         typer.Argument(
@@ -57,9 +57,6 @@ def downgrade(
         ),
     ],
     *,
-    url: Url = None,
-    table: TableName = None,
-    schema: SchemaName = None,
     sql: Sql = False,
     yes: Annotated[
         bool,
@@ -67,7 +64,6 @@ def downgrade(
     ] = False,
 ) -> None:
     """Downgrade the token table to an earlier revision, or drop it with base."""
-    settings = _settings(url, table, schema)
     if sql:
         revisions = revision if ":" in revision else f"{HEAD}:{revision}"
         _print_sql(settings, "downgrade", revisions)
@@ -77,11 +73,9 @@ def downgrade(
         _print_revision(settings, database)
 
 
-def current(
-    *, url: Url = None, table: TableName = None, schema: SchemaName = None, as_json: Json = False
-) -> None:
+@on_schema
+def current(settings: Settings, *, as_json: Json = False) -> None:
     """Show the revision of the token table."""
-    settings = _settings(url, table, schema)
     with open_database(settings) as database:
         revision = _revision(settings, database)
     if as_json:
@@ -103,16 +97,12 @@ def history(*, as_json: Json = False) -> None:
         data.print(f"{key}{' (head)' if key == HEAD else ''}: {doc}")
 
 
-def check(*, url: Url = None, table: TableName = None, schema: SchemaName = None) -> None:
+@on_schema
+def check(settings: Settings) -> None:
     """Check that the token table is exactly the one of this release."""
-    settings = _settings(url, table, schema)
     with open_database(settings) as database:
         migrations.check(database, settings.token_schema)
     messages.print("the token table matches this release")
-
-
-def _settings(url: str | None, table: str | None, schema: str | None) -> Settings:
-    return Settings.from_env(overrides={"url": url, "table": table, "schema": schema})
 
 
 def _print_sql(settings: Settings, direction: str, revisions: str) -> None:

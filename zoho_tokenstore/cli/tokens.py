@@ -9,10 +9,12 @@ from typing import Annotated, Any, Final, Literal
 
 import typer
 
-from zoho_tokenstore.cli.console import data, print_table, print_values
+from zoho_tokenstore.cli.console import data, messages, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table
+from zoho_tokenstore.cli.tables import print_table, short_ids
 from zoho_tokenstore.errors import DecryptionError, UnknownIdError
 from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.ids import complete_ids
 from zoho_tokenstore.storage.maintenance import iter_records, needs_login, refused_logins
 from zoho_tokenstore.storage.queries import TokenQueries
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord, mask
@@ -20,6 +22,7 @@ from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord, ma
 __all__ = ["register"]
 
 COLUMNS: Final = ("id", "user_name", "client_id", "refresh_token", "access_token", "expires")
+OPTIONAL: Final = ("client id", "refresh token", "access token", "expires")
 UNREADABLE: Final = ("id", "user_name", "error")
 HOUR: Final = 3_600_000
 """Milliseconds."""
@@ -114,11 +117,15 @@ def list_tokens(
 def show(
     settings: Settings,
     *,
-    token_id: Annotated[str, typer.Argument(metavar="ID", help="Show the token with this id.")],
+    token_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="Show the token whose id is, or begins with, this."),
+    ],
     as_json: Json = False,
 ) -> None:
     """Show one stored token with masked secrets."""
     with open_table(settings) as opened:
+        (token_id,) = complete_ids(opened.database, opened.table, [token_id])
         found = opened.database.read(opened.tokens.find_row, TokenRecord(id=token_id))
         if found is None:
             raise UnknownIdError(f"unknown token id {token_id!r}")
@@ -193,11 +200,23 @@ def _masked(record: TokenRecord, refused: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _print_table(rows: Sequence[Mapping[str, Any]]) -> None:
-    values, styles = list[list[Any]](), list[str | None]()
+    """Print a table of the tokens, followed by the errors, which are too long for it."""
+    ids = short_ids([row["id"] for row in rows])
+    print_table(
+        [name.replace("_", " ") for name in COLUMNS],
+        [[ids[row["id"]], *map(row.get, COLUMNS[1:])] for row in rows],
+        optional=OPTIONAL,
+        styles=list(map(_style_of, rows)),
+    )
     for row in rows:
-        values.append([row.get(name) for name in (UNREADABLE if "error" in row else COLUMNS)])
-        styles.append("red" if "error" in row else "yellow" if row["needs_login"] else None)
-    print_table([name.replace("_", " ") for name in COLUMNS], values, styles)
+        if "error" in row:
+            messages.print(row["error"], "red")
+
+
+def _style_of(row: Mapping[str, Any]) -> str | None:
+    if "error" in row:
+        return "red"
+    return "yellow" if row["needs_login"] else None
 
 
 def _now() -> int:
