@@ -29,6 +29,7 @@ from zoho_tokenstore.storage.opening import OpenedTables
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.access_token import AccessToken, refused_token
+from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tracebacks import hides_frames
 from zoho_tokenstore.zoho.access_tokens import AccessTokens
@@ -173,6 +174,17 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
             TokenStoreError: As in :meth:`access_token`.
         """
         return self._access_tokens.new_token(user_name, client_id)
+
+    @hides_frames
+    def save_login(self, login: TokenRecord) -> None:
+        """Store a login that was made without an SDK; see :class:`zoho_tokenstore.login.LoginFlow`.
+
+        Raises:
+            TokenStoreError: As in :meth:`save_token`.
+        """
+        (key,) = self._save_records([storable(login)])
+        if login.refresh_token is None:
+            self._warn_of_missing_refresh_token(key)
 
     @hides_frames
     def invalidate(self, access_token: AccessToken | str) -> None:

@@ -1,8 +1,8 @@
 """Failed database calls: when to retry, and which error of this package to raise."""
 
-import random
 import time
 from collections.abc import Iterator
+from random import SystemRandom
 from typing import Final
 
 from sqlalchemy import URL
@@ -27,6 +27,8 @@ __all__ = [
     "unknown_parameter",
 ]
 
+_jitter: Final = SystemRandom()
+
 RETRY_SECONDS: Final = 20.0
 """How long a transaction is retried before its last fault is reported."""
 
@@ -48,7 +50,7 @@ def retry_pauses(started: float) -> Iterator[float]:
     """
     longest = SHORTEST_PAUSE
     while time.monotonic() <= started + RETRY_SECONDS:
-        yield random.uniform(0, longest)  # noqa: S311 - jitter, no secret
+        yield _jitter.uniform(0, longest)
         longest = min(2 * longest, LONGEST_PAUSE)
 
 

@@ -17,6 +17,11 @@ The exception hierarchy, each class with the builtin it also is::
     │   ├── RefreshFailedError
     │   ├── RefreshThrottledError
     │   └── RefreshTimeoutError        TimeoutError
+    ├── LoginError
+    │   ├── LoginDeniedError           PermissionError
+    │   ├── LoginStateError            ValueError
+    │   ├── UnknownServerError         ValueError
+    │   └── MissingScopeError          PermissionError
     ├── RevocationError
     ├── EncryptionError
     │   ├── MissingKeyError
@@ -100,12 +105,17 @@ from zoho_tokenstore.errors.warnings import (
 )
 from zoho_tokenstore.errors.zoho import (
     ClientRefusedError,
+    LoginDeniedError,
+    LoginError,
     LoginRequiredError,
+    LoginStateError,
+    MissingScopeError,
     RefreshError,
     RefreshFailedError,
     RefreshThrottledError,
     RefreshTimeoutError,
     RevocationError,
+    UnknownServerError,
 )
 
 __all__ = [
@@ -128,12 +138,16 @@ __all__ = [
     "ImportConflictError",
     "IndexKeyError",
     "InvalidTokenError",
+    "LoginDeniedError",
+    "LoginError",
     "LoginRequiredError",
+    "LoginStateError",
     "MigrationError",
     "MissingDriverError",
     "MissingKeyError",
     "MissingPrivilegeError",
     "MissingSDKError",
+    "MissingScopeError",
     "NotEncryptedError",
     "PlaceholderIdWarning",
     "ReadOnlyDatabaseError",
@@ -155,6 +169,7 @@ __all__ = [
     "TokenTypeError",
     "UnencryptedConnectionWarning",
     "UnknownIdError",
+    "UnknownServerError",
     "UnknownUserError",
 ]
 

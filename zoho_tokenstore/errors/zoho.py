@@ -4,12 +4,17 @@ from zoho_tokenstore.errors.tokens import TokenStoreError
 
 __all__ = [
     "ClientRefusedError",
+    "LoginDeniedError",
+    "LoginError",
     "LoginRequiredError",
+    "LoginStateError",
+    "MissingScopeError",
     "RefreshError",
     "RefreshFailedError",
     "RefreshThrottledError",
     "RefreshTimeoutError",
     "RevocationError",
+    "UnknownServerError",
 ]
 
 
@@ -51,6 +56,34 @@ class RefreshThrottledError(RefreshError):
 
 class RefreshTimeoutError(RefreshError, TimeoutError):
     """The refresh by another worker takes longer than ``RefreshPolicy(wait=…)``."""
+
+
+class LoginError(TokenStoreError):
+    """A user could not be logged in; nothing was stored.
+
+    Attributes:
+        reason: Zoho's error code or the name of the exception, empty if unknown.
+    """
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class LoginDeniedError(LoginError, PermissionError):
+    """The user has not consented."""
+
+
+class LoginStateError(LoginError, ValueError):
+    """The state of a callback is not that of this browser's login: forged, repeated or too late."""
+
+
+class UnknownServerError(LoginError, ValueError):
+    """A callback names an accounts server that is none of Zoho's; it was sent nothing."""
+
+
+class MissingScopeError(LoginError, PermissionError):
+    """The scopes of a login do not allow to ask Zoho for the user's name."""
 
 
 class RevocationError(TokenStoreError):

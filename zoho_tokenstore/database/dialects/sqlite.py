@@ -1,11 +1,11 @@
 """SQLite as a database for many threads and processes: file mode, WAL, waiting."""
 
 import os
-import random
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from random import SystemRandom
 from typing import Any, ClassVar, Final
 from urllib.parse import quote, unquote, urlsplit
 
@@ -41,6 +41,8 @@ from zoho_tokenstore.errors import (
 )
 
 __all__ = ["BACKEND"]
+
+_jitter: Final = SystemRandom()
 
 CACHE_KIB: Final = 16_384
 """Page cache of a connection. In SQLite's own 2 MiB the six indexes of some thousand new tokens
@@ -199,7 +201,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
                 return
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-            time.sleep(random.uniform(0.002, 0.02))  # noqa: S311 - jitter, no secret
+            time.sleep(_jitter.uniform(0.002, 0.02))
         else:
             return
 
