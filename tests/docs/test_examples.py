@@ -21,7 +21,6 @@ from benchmarks.results import read_results
 from support import logged_in
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import app
-from zoho_tokenstore.testing.accounts import Account
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -58,7 +57,7 @@ def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
     # The README logs in with made-up tokens at the real data center: both are played by LocalZoho.
     environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
     monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
-    zoho.accounts._grants["1000.…"] = Account("alice@example.com")
+    zoho.accounts.grant("alice@example.com", code="1000.…")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZOHO_TOKENSTORE_URL", "sqlite:///tokens.db")
     play_secrets_managers(monkeypatch)
@@ -97,7 +96,7 @@ def play_secrets_managers(monkeypatch):
 def test_the_readmes_example_logs_in_once(zoho, tmp_path, monkeypatch):
     environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
     monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
-    zoho.accounts._grants["1000.…"] = Account("alice@example.com")
+    zoho.accounts.grant("alice@example.com", code="1000.…")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for source in python_of(ROOT / "README.md")[:2]:

@@ -16,6 +16,7 @@ from zoho_tokenstore.errors import ForeignHostError, UnknownUserError
 from zoho_tokenstore.http import HTTPXAuth, RequestsAuth
 from zoho_tokenstore.http.user import is_refusal
 from zoho_tokenstore.testing import LocalZoho
+from zoho_tokenstore.testing.local_zoho import ZohoHandler
 
 ALICE = "alice@example.com"
 STORES = ("sqlite",)
@@ -183,41 +184,41 @@ def test_tasks_of_an_event_loop_send_one_refresh_and_it_goes_on(store, leads, zo
     assert len(ticks) > 10
 
 
-@pytest.mark.parametrize("body", ["a text", b"bytes", io.BytesIO(b"a file")], ids=type)
-def test_a_body_is_sent_again_whole(store, zoho, body, monkeypatch):
-    received = []
-    handler = zoho._server.RequestHandlerClass
+@pytest.fixture
+def received(monkeypatch):
+    """The bodies that a local Zoho has received."""
+    bodies, read = [], ZohoHandler._body
 
-    def do_post(self):
-        received.append(self.rfile.read(int(self.headers["Content-Length"])))
-        self.do_GET()
+    def reading(handler):
+        body = read(handler)
+        if handler.path.startswith("/crm"):
+            bodies.append(body)
+        return body
 
-    with monkeypatch.context() as patched:
-        post = handler.do_POST
-        patched.setattr(
-            handler,
-            "do_POST",
-            lambda self: post(self) if self.path.startswith("/oauth") else do_post(self),
-        )
-        zoho.expire_access_tokens()
-        url = f"{zoho.url}/crm/v8/Leads/1"
-        answer = requests.post(url, data=body, auth=RequestsAuth(store, ALICE), timeout=10)
-        assert email_in(answer) == ALICE
-    assert len(received) == 2
-    assert received[0] == received[1] != b""
+    monkeypatch.setattr(ZohoHandler, "_body", reading)
+    return bodies
 
 
-def test_a_body_that_cannot_be_sent_again_is_answered_with_the_refusal(store, zoho, monkeypatch):
-    handler = zoho._server.RequestHandlerClass
-    post = handler.do_POST
-    monkeypatch.setattr(
-        handler,
-        "do_POST",
-        lambda self: post(self) if self.path.startswith("/oauth") else self.do_GET(),
-    )
+LEAD = '{"data": [{"Last_Name": "Doe"}]}'
+
+
+@pytest.mark.parametrize("body", [LEAD, LEAD.encode(), io.BytesIO(LEAD.encode())], ids=type)
+@pytest.mark.parametrize("post", [requests.post, httpx.post], ids=["requests", "httpx"])
+def test_a_body_is_sent_again_whole(store, zoho, body, received, post):
     zoho.expire_access_tokens()
-    url = f"{zoho.url}/crm/v8/Leads/1"
-    body = iter([b"once"])
+    kind = RequestsAuth if post is requests.post else HTTPXAuth
+    name = "data" if post is requests.post else "content"
+    url = f"{zoho.url}/crm/v8/Leads"
+    if isinstance(body, io.BytesIO):
+        body.seek(0)
+    answer = post(url, **{name: body}, auth=kind(store, ALICE), timeout=10)
+    assert answer.status_code == 201
+    assert received == [LEAD.encode()] * 2
+
+
+def test_a_body_that_cannot_be_sent_again_is_answered_with_the_refusal(store, zoho):
+    zoho.expire_access_tokens()
+    url, body = f"{zoho.url}/crm/v8/Leads", iter([b"once"])
     answer = requests.post(url, data=body, auth=RequestsAuth(store, ALICE), timeout=10)
     assert answer.status_code == 401
 

@@ -14,6 +14,7 @@ from zoho_tokenstore.cli import (
     demo,
     doctor,
     keys,
+    local_zoho,
     refresh,
     removal,
     schema,
@@ -50,6 +51,7 @@ transfer.register(app)
 audit.register(app)
 doctor.register(app)
 demo.register(app)
+local_zoho.register(app)
 
 
 def _print_version(*, requested: bool) -> None:

@@ -29,9 +29,6 @@ class HTTPXAuth(httpx.Auth):
         TokenStoreError: By the request, as in :meth:`SQLAlchemyTokenStore.access_token`.
     """
 
-    requires_request_body = True  # to send it again
-    requires_response_body = False
-
     def __init__(
         self, store: SQLAlchemyTokenStore, user_name: str, *, client_id: str | None = None
     ) -> None:
@@ -42,6 +39,7 @@ class HTTPXAuth(httpx.Auth):
         self, request: httpx.Request
     ) -> Generator[httpx.Request, httpx.Response, None]:
         """Add the header; after a refusal once more, with a new token."""
+        request.read()  # to send it again
         token = self._user.token_for(str(request.url))
         request.headers["Authorization"] = header(token)
         response = yield request
@@ -60,6 +58,7 @@ class HTTPXAuth(httpx.Auth):
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """Do the same without blocking the event loop."""
         in_thread = anyio.to_thread.run_sync
+        await request.aread()
         token = await in_thread(self._user.token_for, str(request.url))
         request.headers["Authorization"] = header(token)
         response = yield request

@@ -1,0 +1,236 @@
+"""LocalZoho is as strict as Zoho: consent, clients, redirect URLs, scopes, limits."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import requests
+
+from commands import environment
+from zoho_tokenstore.testing import ZOHO_LIMITS, Limits, LocalZoho
+
+ALICE = "alice@example.com"
+REDIRECT = "http://127.0.0.1:8000/callback"
+SCOPES = "ZohoCRM.modules.leads.ALL,ZohoCRM.users.READ"
+
+
+def post(zoho, path="", **form):
+    return requests.post(f"{zoho.accounts_url}{path}", data=form, timeout=10).json()
+
+
+def exchange(zoho, code, **changes):
+    form = {"client_id": "c", "client_secret": "s", "redirect_uri": REDIRECT}
+    return post(zoho, grant_type="authorization_code", code=code, **form | changes)
+
+
+def refresh(zoho, token, **changes):
+    form = {"client_id": "c", "client_secret": "s"} | changes
+    return post(zoho, grant_type="refresh_token", refresh_token=token, **form)
+
+
+def get(zoho, path, token):
+    headers = {"Authorization": f"Zoho-oauthtoken {token}"}
+    return requests.get(f"{zoho.url}/crm/v8/{path}", headers=headers, timeout=10)
+
+
+def authorize(zoho, **changes):
+    query = {
+        "response_type": "code",
+        "client_id": "c",
+        "scope": SCOPES,
+        "redirect_uri": REDIRECT,
+        "access_type": "offline",
+        "prompt": "consent",
+        "state": "a state & more",
+    }
+    query = {name: value for name, value in (query | changes).items() if value is not None}
+    return requests.get(f"{zoho.url}/oauth/v2/auth", params=query, timeout=10)
+
+
+def choose(page, **choice):
+    """Press a button of the page; return the query of the redirect."""
+    hidden = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page.text.partition("<button")[0]))
+    form = {name: value.replace("&amp;", "&") for name, value in hidden.items()} | choice
+    url = page.url.partition("?")[0]
+    answer = requests.post(url, data=form, allow_redirects=False, timeout=10)
+    assert answer.status_code == 302
+    assert answer.headers["Location"].startswith(f"{REDIRECT}?")
+    query = parse_qs(urlsplit(answer.headers["Location"]).query)
+    return {name: value for name, (value,) in query.items()}
+
+
+def consented(zoho, **changes):
+    return choose(authorize(zoho, **changes), account=ALICE)["code"]
+
+
+def test_the_page_has_a_button_for_each_account_and_the_choice_is_the_consent(zoho):
+    page = authorize(zoho)
+    assert page.status_code == 200
+    assert re.findall(r'name="account" value="([^"]*)"', page.text) == [ALICE, "bob@example.com"]
+    back = choose(page, account="bob@example.com")
+    assert back["state"] == "a state & more"
+    assert back["location"] == "us"
+    assert back["accounts-server"] == zoho.url
+    login = exchange(zoho, back["code"])
+    assert get(zoho, "users", login["access_token"]).json()["users"][0]["email"] == back_email()
+    assert "refresh_token" in login
+
+
+def back_email():
+    return "bob@example.com"
+
+
+def test_a_user_can_deny(zoho):
+    back = choose(authorize(zoho), deny="1")
+    assert back == {"error": "access_denied", "state": "a state & more"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"response_type": "token"}, "invalid_response_type"),
+        ({"client_id": None}, "invalid_client"),
+        ({"client_id": "another"}, "invalid_client"),
+        ({"redirect_uri": "https://evil.example.com/"}, "invalid_redirect_uri"),
+        ({"redirect_uri": None}, "invalid_redirect_uri"),
+        ({"scope": None}, "invalid_scope"),
+    ],
+)
+def test_a_wrong_request_is_a_page_and_no_redirect(zoho, changes, word):
+    zoho.accounts.register_client("c", "s", [REDIRECT])
+    answer = authorize(zoho, **changes)
+    assert answer.status_code == 400
+    assert answer.history == []
+    assert word in answer.text
+
+
+def test_what_is_shown_is_escaped(zoho):
+    page = authorize(zoho, client_id="<script>alert(1)</script>", state='"><script>')
+    assert "<script>" not in page.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_one"),
+    [
+        ({}, True),
+        ({"access_type": None}, False),
+        ({"access_type": "online"}, False),
+        ({"prompt": None}, False),
+    ],
+)
+def test_the_second_login_has_a_refresh_token_only_if_it_was_asked_for(zoho, changes, has_one):
+    assert "refresh_token" in exchange(zoho, consented(zoho, prompt=None)), "the first has one"
+    assert ("refresh_token" in exchange(zoho, consented(zoho, **changes))) is has_one
+
+
+def test_client_secret_and_redirect_url_have_to_be_the_right_ones(zoho):
+    zoho.accounts.register_client("c", "s", [REDIRECT])
+    code = consented(zoho)
+    assert exchange(zoho, code, client_secret="t") == {"error": "invalid_client_secret"}
+    assert exchange(zoho, code, client_id="d") == {"error": "invalid_client"}
+    elsewhere = exchange(zoho, code, redirect_uri="http://127.0.0.1:9/")
+    assert elsewhere == {"error": "invalid_redirect_uri"}
+    login = exchange(zoho, code)
+    token = login["refresh_token"]
+    assert refresh(zoho, token, client_secret="t") == {"error": "invalid_client_secret"}
+    assert "access_token" in refresh(zoho, token)
+
+
+def test_a_code_is_good_for_three_minutes_and_for_its_client(zoho):
+    assert exchange(zoho, consented(zoho), client_id="d") == {"error": "invalid_code"}
+    code = consented(zoho)
+    zoho.accounts.limits.grant_seconds = 0.0
+    assert exchange(zoho, code) == {"error": "invalid_code"}
+    zoho.accounts.limits.grant_seconds = None
+    assert "access_token" in exchange(zoho, code)
+
+
+def test_scopes_are_checked(zoho):
+    token = exchange(zoho, consented(zoho))["access_token"]
+    assert get(zoho, "users", token).status_code == 200
+    assert get(zoho, "Leads/1", token).status_code == 200
+    for path in ("org", "Contacts/1", "settings/fields?module=Leads"):
+        answer = get(zoho, path, token)
+        assert (answer.status_code, answer.json()["code"]) == (401, "OAUTH_SCOPE_MISMATCH")
+
+
+def test_ten_logins_in_ten_minutes():
+    with LocalZoho(limits=Limits(grants=10)) as zoho:
+        answers = [exchange(zoho, zoho.grant(ALICE)) for _ in range(11)]
+        assert all("access_token" in answer for answer in answers[:10])
+        assert answers[10] == {"error": "access_denied"}
+        assert "access_token" in exchange(zoho, zoho.grant(ALICE), client_id="another")
+
+
+def test_the_21st_refresh_token_drops_the_first_and_what_was_made_from_it():
+    with LocalZoho(limits=Limits(refresh_tokens=20)) as zoho:
+        logins = [exchange(zoho, zoho.grant(ALICE)) for _ in range(21)]
+        assert refresh(zoho, logins[0]["refresh_token"]) == {"error": "invalid_code"}
+        assert get(zoho, "org", logins[0]["access_token"]).status_code == 401
+        assert "access_token" in refresh(zoho, logins[1]["refresh_token"])
+
+
+def test_the_16th_access_token_drops_the_first():
+    with LocalZoho(limits=Limits(access_tokens=15)) as zoho:
+        login = exchange(zoho, zoho.grant(ALICE))
+        tokens = [refresh(zoho, login["refresh_token"])["access_token"] for _ in range(15)]
+        assert get(zoho, "org", login["access_token"]).status_code == 401
+        assert all(get(zoho, "org", token).status_code == 200 for token in tokens)
+
+
+def test_zohos_own_limits_are_one_name_and_not_shared():
+    with LocalZoho(limits=ZOHO_LIMITS) as zoho:
+        zoho.accounts.limits.grants = 1
+        assert ZOHO_LIMITS.grants == 10
+
+
+def test_a_hook_answers_instead(zoho):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    calls = []
+
+    def hook(call):
+        calls.append((call.method, call.path, call.account.email))
+        return (429, {"code": "TOO_MANY_REQUESTS"}) if call.path == "Leads" else None
+
+    zoho.hook = hook
+    answer = get(zoho, "Leads", token)
+    assert (answer.status_code, answer.json()) == (429, {"code": "TOO_MANY_REQUESTS"})
+    assert get(zoho, "org", token).status_code == 200
+    assert calls == [("GET", "Leads", ALICE), ("GET", "org", ALICE)]
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+def test_it_is_a_process_of_its_own_on_a_port_of_ones_choice():
+    port = free_port()
+    command = [sys.executable, "-m", "zoho_tokenstore", "local-zoho", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--account", "carol@example.com", "--limits"],
+        env=environment(),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        lines = [process.stdout.readline().strip() for _ in range(2)]
+        url = f"http://127.0.0.1:{port}"
+        assert lines == [f"API domain: {url}", f"accounts server: {url}/oauth/v2/token"]
+        query = f"?response_type=code&client_id=c&scope=x&redirect_uri={REDIRECT}"
+        page = requests.get(f"{url}/oauth/v2/auth{query}", timeout=10)
+        assert re.findall(r'name="account" value="([^"]*)"', page.text) == ["carol@example.com"]
+        taken = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, check=False
+        )
+        assert taken.returncode == 2
+        assert f"port {port} cannot be used" in taken.stderr
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        process.stdout.close()
