@@ -2,10 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check docs bench bench-full clean
+.PHONY: demo portal test check docs bench bench-full clean
 
 demo: .venv/installed
 	$(BIN)/zoho-tokenstore demo
+
+portal: .venv/portal
+	$(BIN)/python examples/portal/run.py
 
 test: .venv/developing
 	$(BIN)/pytest -n 4 # on two cores too: half of the time a test waits
@@ -31,6 +34,10 @@ bench-full: .venv/developing
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[sdk8-0]'
+	touch $@
+
+.venv/portal: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[sdk8-0,httpx]' --group portal
 	touch $@
 
 .venv/developing: .venv/installed
