@@ -237,6 +237,7 @@ def test_the_way_back_leaves_the_sdks_table_as_it_was_and_can_be_gone_again(sdk,
 
 
 def test_where_there_is_nothing_to_adopt_it_says_so_in_one_line(engine, command):
+    assert inspect(engine).get_table_names() == []  # which creates an empty SQLite file
     status, out, err = command("adopt", "--yes")
     assert (status, out) == (1, "")
     assert "is not a table of the SDK's DBStore" in err

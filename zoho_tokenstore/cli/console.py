@@ -10,8 +10,9 @@ import sys
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO, cast
 
 import typer
 from rich.console import Console
@@ -67,6 +68,24 @@ class Output:
     def is_terminal(self) -> bool:
         """Whether a terminal shows it."""
         return self.console.is_terminal
+
+    def is_same_file(self, path: Path) -> bool:
+        """Return whether a path, such as ``/dev/stdout``, leads to this stream."""
+        try:
+            return os.path.samestat(path.stat(), os.fstat(self.console.file.fileno()))
+        except (OSError, ValueError):  # there is no such file, or the stream has none
+            return False
+
+    @contextmanager
+    def open_stream(self) -> Iterator[TextIO]:
+        """Open the stream for a file that is written as it is, in UTF-8 like all files."""
+        binary = cast("io.TextIOWrapper", self.console.file).buffer
+        file = io.TextIOWrapper(binary, encoding="utf-8", newline="")
+        try:
+            yield file
+            file.flush()
+        finally:
+            file.detach()
 
     def print(self, text: object = "", style: str = "") -> None:
         """Print a text as one line."""

@@ -68,7 +68,7 @@ def downgrade(
         revisions = revision if ":" in revision else f"{HEAD}:{revision}"
         _print_sql(settings, "downgrade", revisions)
         return
-    with open_database(settings) as database:
+    with open_database(settings, create=False) as database:
         migrations.downgrade(database, settings.token_schema, revision, confirmed=yes)
         _print_revision(settings, database)
 
@@ -76,7 +76,7 @@ def downgrade(
 @on_schema
 def current(settings: Settings, *, as_json: Json = False) -> None:
     """Show the revision of the token table."""
-    with open_database(settings) as database:
+    with open_database(settings, create=False) as database:
         revision = _revision(settings, database)
     if as_json:
         data.print(json.dumps({"revision": revision, "head": HEAD}))
@@ -100,7 +100,7 @@ def history(*, as_json: Json = False) -> None:
 @on_schema
 def check(settings: Settings) -> None:
     """Check that the token table is exactly the one of this release."""
-    with open_database(settings) as database:
+    with open_database(settings, create=False) as database:
         migrations.check(database, settings.token_schema)
     messages.print("the token table matches this release")
 

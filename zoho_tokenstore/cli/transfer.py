@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 from sqlalchemy import URL
@@ -21,13 +21,13 @@ from zoho_tokenstore.cli.options import (
     open_table,
     tables_of,
 )
-from zoho_tokenstore.errors import DecryptionError
+from zoho_tokenstore.errors import ConfigurationError, DecryptionError
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.maintenance import iter_records
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.transfer.adoption import Adoption
 from zoho_tokenstore.transfer.dbstore import TableSource
-from zoho_tokenstore.transfer.exporter import write_csv, write_json
+from zoho_tokenstore.transfer.exporter import open_target, write_csv, write_json
 from zoho_tokenstore.transfer.filestore import FileStoreSource, filestore_lines, is_numeric_id
 from zoho_tokenstore.transfer.importer import Importer, ImportReport, OnConflict, Source
 from zoho_tokenstore.transfer.layouts import FileLayout
@@ -55,7 +55,7 @@ SourceTable = Annotated[
         help="Import the table with this name instead of the only one with the SDK's columns.",
     ),
 ]
-Target = Annotated[Path, typer.Argument(metavar="PATH", help="Export to this file.")]
+Target = Annotated[Path, typer.Argument(metavar="PATH", help="Export to this file; - is stdout.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -130,18 +130,18 @@ def export_filestore(
     yes: Yes = False,
 ) -> None:
     """Export all tokens unencrypted to a file for an SDK's FileStore."""
-    with _exported_tokens(settings, path, yes=yes) as read_tokens:
+    with _exported_tokens(settings, path, yes=yes) as (file, read_tokens):
         ids = (token.id for token in read_tokens()) if layout == "C" else ()
         highest = max((int(key) for key in ids if key and is_numeric_id(key)), default=0)
-        write_csv(path, filestore_lines(read_tokens(), layout, highest + 1))
+        write_csv(file, filestore_lines(read_tokens(), layout, highest + 1))
 
 
 @exports.command("json")
 @on_table
 def export_json(settings: Settings, *, path: Target, yes: Yes = False) -> None:
     """Export all tokens unencrypted to a JSON file with a list of objects."""
-    with _exported_tokens(settings, path, yes=yes) as read_tokens:
-        write_json(path, read_tokens())
+    with _exported_tokens(settings, path, yes=yes) as (file, read_tokens):
+        write_json(file, read_tokens())
 
 
 @on_table
@@ -149,7 +149,7 @@ def adopt(settings: Settings, *, yes: Yes = False, as_json: Json = False) -> Non
     """Convert the table of an SDK's DBStore in place and keep the original under another name."""
     schema = settings.token_schema
     confirm(f"table {schema.name!r} would be renamed to '{schema.name}_sdk'", yes=yes)
-    with open_database(settings) as database, progress_bar() as progress:
+    with open_database(settings, create=False) as database, progress_bar() as progress:
         task = progress.add_task("importing", total=None)
         tables = tables_of(database, settings)
         report, original = Adoption(tables).adopt_table(
@@ -179,9 +179,10 @@ def _import(
 @contextmanager
 def _exported_tokens(
     settings: Settings, path: Path, *, yes: bool
-) -> Iterator[Callable[[], Iterator[TokenRecord]]]:
-    """Open the table and yield a function that reads all tokens; report the unreadable ones."""
-    if path.exists():
+) -> Iterator[tuple[TextIO, Callable[[], Iterator[TokenRecord]]]]:
+    """Yield the target, and a function that reads all tokens; report the unreadable ones."""
+    to_stdout = str(path) == "-" or data.is_same_file(path)
+    if path.is_file() and not to_stdout:
         confirm(f"{path} would be overwritten", yes=yes)
     unreadable: dict[str, str] = {}
     number = 0
@@ -199,10 +200,17 @@ def _exported_tokens(
                 progress.update(task, completed=number)
                 yield token
 
-        yield read_tokens
+        with data.open_stream() if to_stdout else open_target(path) as file:
+            if file.isatty():
+                raise ConfigurationError(
+                    f"{path} is a terminal, which would show all tokens unencrypted: redirect "
+                    "stdout, or pass the path of a file"
+                )
+            yield file, read_tokens
     for reason in unreadable.values():
         messages.print(f"left out: {reason}", style="red")
-    messages.print(f"{quantity(number, 'token')} exported unencrypted to {path}: keep it secret")
+    target = "stdout" if to_stdout else path
+    messages.print(f"{quantity(number, 'token')} exported unencrypted to {target}: keep it secret")
     if unreadable:
         raise typer.Exit(1)
 
