@@ -1,10 +1,11 @@
 """``doctor``, run as users run it: it names what is wrong, says what to do, and changes nothing."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from sdks import Application, SDKException, new_token
 from support import execute, known, login, make_token, stored
@@ -145,8 +146,6 @@ def test_a_login_that_zoho_has_refused_is_named_until_the_user_has_logged_in_aga
 def test_a_clock_that_is_wrong_is_a_warning(sqlite_url, doctor, monkeypatch):
     with opened(sqlite_url, KEY) as store:
         store.save_token(login("alice"))
-    import time
-
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + 600)
     status, found = doctor(sqlite_url, KEY)
@@ -305,3 +304,29 @@ def test_keys_that_encrypt_nothing_are_named(url, doctor):
     status, found = doctor(url, f"{KEY},{OTHER}")
     assert (status, found["encryption"][0]) == (0, "ok")
     assert f"encrypt nothing here ({OTHER.partition(':')[0]})" in found["encryption"][1]
+
+
+def test_missing_tables_are_named_together(url, doctor):
+    with opened(url, KEY) as store:
+        store.save_token(login("alice"))
+    change(url, "DROP TABLE oauthtoken_lease")
+    assert "table 'oauthtoken_lease' is missing" in doctor(url, KEY)[1]["table"][1]
+    change(url, "DROP TABLE oauthtoken_audit")
+    words = doctor(url, KEY)[1]["table"][1]
+    assert "tables 'oauthtoken_lease', 'oauthtoken_audit' are missing" in words
+    assert "zoho-tokenstore upgrade" in words
+
+
+def test_a_read_only_database_is_named_at_once(open_database, doctor, run_command):
+    url = open_database("postgresql")
+    with opened(url, KEY) as store:
+        store.save_token(login("alice"))
+    standby = make_url(url).update_query_dict({"options": "-c default_transaction_read_only=on"})
+    address = standby.render_as_string(hide_password=False)
+    began = time.monotonic()
+    status, found = doctor(address, KEY)
+    assert (status, found["permissions"][0]) == (1, "fail")
+    assert "is read-only: connect to the primary server" in found["permissions"][1]
+    done = run_command(address, "delete", "--all", "--yes")
+    assert "is read-only" in done.err
+    assert time.monotonic() - began < 10

@@ -192,7 +192,8 @@ def open_database(settings: Settings, *, create: bool = True) -> Iterator[Databa
         settings: Settings of the command.
         create: Whether a missing SQLite file may be created.
     """
-    database = Database(settings.url, create=create)
+    # An operator runs the command again; twenty seconds of silence look like a hanging server.
+    database = Database(settings.url, create=create, waits_for_primary=False)
     try:
         yield database
     finally:

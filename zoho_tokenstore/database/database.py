@@ -1,5 +1,6 @@
 """The way to the database: reads in autocommit, writes in one transaction, faults retried."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Literal, TypeVar, TypeVarTuple
@@ -33,6 +34,7 @@ class Database:
         database: A URL, as text or as SQLAlchemy's object, or an engine that the caller keeps.
         create: Whether a missing SQLite file may be created.
         connections: How many connections this process may hold to a URL, for all its stores.
+        waits_for_primary: Whether writes to a read-only database are retried, as during a failover.
 
     Attributes:
         url: Where it is, with the driver.
@@ -49,6 +51,7 @@ class Database:
         *,
         create: bool = True,
         connections: int = DEFAULT_CONNECTIONS,
+        waits_for_primary: bool = True,
     ) -> None:
         """Prepare the engine; nothing is opened or sent yet."""
         if isinstance(database, Engine):
@@ -65,7 +68,7 @@ class Database:
             self.url = backend_of(url).absolute_url(url)
             self._connections = Connections.of_url(self.url, create=create, limit=connections)
         self._connections.hold_for(self)
-        self._read_only_until = 0.0
+        self._read_only_until = 0.0 if waits_for_primary else math.inf
         self.backend = backend_of(self.url)
 
     def read(self, work: Callable[[Session, *Ts], T], *args: *Ts) -> T:
@@ -185,5 +188,5 @@ class Database:
         # A server that is being replaced is read-only for seconds, a replica for good.
         pause = next(pauses, None) if time.monotonic() > self._read_only_until else None
         if pause is None:
-            self._read_only_until = time.monotonic() + READ_ONLY_SECONDS
+            self._read_only_until = max(self._read_only_until, time.monotonic() + READ_ONLY_SECONDS)
         return pause

@@ -178,15 +178,18 @@ class TokenSchema:
             if create:
                 return False
             raise SchemaMissingError(
-                f"table {self.name!r} does not exist and create=False is set: run "
+                f"table {self.name!r} does not exist: run "
                 f"{SchemaMissingError.command}{self.options}"
             )
         self.refuse_unusable(state)
         if state is SchemaState.INCOMPLETE:
-            missing = ", ".join(repr(table.name) for table in self.missing_tables(connection))
+            missing = [repr(table.name) for table in self.missing_tables(connection)]
+            subject = f"table {missing[0]} is"
+            if len(missing) > 1:
+                subject = f"tables {', '.join(missing)} are"
             raise SchemaMissingError(
-                f"table {missing} is missing, although it was created once: restore it from a "
-                f"backup, or run {SchemaMissingError.command}{self.options} to create it empty"
+                f"{subject} missing after an earlier set-up: restore a backup, or run "
+                f"{SchemaMissingError.command}{self.options} to create what is missing, empty"
             )
         if state is SchemaState.OLDER:
             raise SchemaOlderError(
