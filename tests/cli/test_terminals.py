@@ -145,6 +145,7 @@ def test_a_full_disk_is_a_message(sqlite_url, arguments):
         ["\udcff"],
         ["list", "--url", "sqlite:///\udcff"],
         ["current", "--url", "sqlite:///\udcff"],
+        ["--url", "sqlite:///\udcff", "list"],
         ["import", "filestore", "\udcff"],
     ],
     ids=ascii,

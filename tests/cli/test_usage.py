@@ -1,5 +1,7 @@
 """Wrong usage and failures of every command: the exit status and one clear line."""
 
+import os
+
 import pytest
 
 from tables import file_of
@@ -88,3 +90,16 @@ def test_a_file_that_is_not_there_is_not_made(sqlite_url, run_command):
         assert (status, out) == (1, "")
         assert len(messages.splitlines()) == 1
         assert not file_of(sqlite_url).exists()
+
+
+def test_the_url_may_come_before_the_command(sqlite_url, run_command, tmp_path):
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    for command in (["upgrade"], ["list"], ["keys", "status"], ["export", "json", os.devnull]):
+        done = run_command(other, "--url", sqlite_url, *command)
+        assert done.status == 0, done.err
+    assert file_of(sqlite_url).exists()
+    assert not file_of(other).exists()
+    done = run_command(None, "--url", other, "list", "--url", sqlite_url)
+    assert done.status == 0, "the option after the command counts"
+    done = run_command(None, "--url", "nonsense", "list")
+    assert (done.status, done.out) == (2, "")

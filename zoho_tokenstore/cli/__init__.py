@@ -29,6 +29,7 @@ from zoho_tokenstore.cli.console import (
     tolerate_encodings,
     warnings_as_messages,
 )
+from zoho_tokenstore.cli.options import Url
 from zoho_tokenstore.errors import BadKeyError, ConfigurationError, TokenStoreError
 
 __all__ = ["app", "main"]
@@ -62,13 +63,16 @@ def _print_version(*, requested: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     *,
-    version: Annotated[
+    url: Url = None,
+    _version: Annotated[
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
     """Manage the OAuth tokens of Zoho CRM's Python SDKs."""
+    context.obj = url
 
 
 def main() -> None:

@@ -113,19 +113,23 @@ def _with_settings(
 
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        for value in kwargs.values():
+        context = cast("typer.Context", kwargs.pop("context"))
+        for value in (*kwargs.values(), context.obj):
             _refuse_undecodable(value)
         overrides = {name: cast("str | None", kwargs.pop(name)) for name in options}
+        overrides["url"] = overrides["url"] or context.obj  # given before the command
         settings = Settings.from_env(overrides=overrides, reads_keys=reads_keys)
         command(settings, *args, **kwargs)
 
+    keyword = inspect.Parameter.KEYWORD_ONLY
     own = list(inspect.signature(command).parameters.values())[1:]
     common = (
-        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=option)
+        inspect.Parameter(name, keyword, default=None, annotation=option)
         for name, option in options.items()
     )
+    context = inspect.Parameter("context", keyword, annotation=typer.Context)
     # Typer reads the options from the signature.
-    vars(run)["__signature__"] = inspect.Signature([*own, *common])
+    vars(run)["__signature__"] = inspect.Signature([*own, *common, context])
     return run
 
 
