@@ -288,3 +288,13 @@ def test_errors_that_are_not_the_drivers_are_translated_too():
         assert type(translated) is kind
         assert "s3cret" not in str(translated)
         assert "postgresql+psycopg://me:***@h/d" in str(translated)
+
+
+@pytest.mark.parametrize("charset", ["latin1", "utf8", "utf8mb3", ""])
+@pytest.mark.parametrize("kind", ["mysql+pymysql", "mariadb+pymysql"])
+def test_a_charset_that_lacks_characters_is_a_configuration_error(kind, charset):
+    url = make_url(f"{kind}://h/d").update_query_dict({"charset": charset})
+    for database in (url, create_engine(url)):
+        with pytest.raises(ConfigurationError, match=r"charset=.*set it to utf8mb4"):
+            SQLAlchemyTokenStore(database)
+    SQLAlchemyTokenStore(f"{kind}://h/d?charset=utf8mb4")

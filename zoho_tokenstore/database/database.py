@@ -56,6 +56,7 @@ class Database:
         """Prepare the engine; nothing is opened or sent yet."""
         if isinstance(database, Engine):
             self.url = database.url
+            backend_of(self.url).check_url(self.url)
             self._connections = Connections.of_engine(database)
         elif hasattr(database, "sync_engine"):
             raise ConfigurationError(
@@ -64,6 +65,7 @@ class Database:
             )
         else:
             url = resolve(database)
+            backend_of(url).check_url(url)
             # A process that changes its directory keeps its database.
             self.url = backend_of(url).absolute_url(url)
             self._connections = Connections.of_url(self.url, create=create, limit=connections)

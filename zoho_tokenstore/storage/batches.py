@@ -13,6 +13,7 @@ from zoho_tokenstore.encryption.cipher import owner_of
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.keys import TableKeys
+from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.statements import merging_update
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest
 from zoho_tokenstore.tokens.digests import digest as plain_digest
@@ -42,6 +43,7 @@ class Batches:
     def __init__(self, table: Table, backend: Backend, keys: TableKeys, audit: AuditLog) -> None:
         """Build the statements once."""
         self._codec = codec = keys.codec
+        self._encode = encoder_of(codec, backend)
         self._keys = keys
         self._audit = audit
         self._key = key = table.c.id_digest
@@ -149,8 +151,7 @@ class Batches:
             self._write_updated(session, plan, digest, now, event)
         if plan.inserted:
             times = {"created_at": now, "updated_at": now}
-            encode = self._codec.encode_record
-            rows = [encode(row, digest) | times for row in plan.inserted.values()]
+            rows = [self._encode(row, digest) | times for row in plan.inserted.values()]
             session.execute(self._insert, rows)
             self._append_entries(session, event or "created", [row["id_digest"] for row in rows])
 
@@ -165,7 +166,7 @@ class Batches:
         parameters = []
         audited: dict[Event, list[str]] = {}
         for key, row in plan.updated.items():
-            stored, after = plan.stored[key], self._codec.encode_record(row, digest)
+            stored, after = plan.stored[key], self._encode(row, digest)
             times = {"new_updated_at": now, "new_login_at": _login_at(stored, row, now)}
             parameters.append(self._new_values(stored, after, digest) | times)
             claimed = stored.user_name is None and row.user_name is not None

@@ -12,6 +12,7 @@ from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.batches import AddToken, Batches
 from zoho_tokenstore.storage.keys import TableKeys, may_save
+from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.lookups import Lookup, LookupStatements, find_despite
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.statements import (
@@ -53,6 +54,7 @@ class TokenTable:
     ) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
         self.codec = codec = keys.codec
+        self._encode = encoder_of(codec, backend)
         self._keys = keys
         self._audit = audit
         self._retention = retention
@@ -185,7 +187,7 @@ class TokenTable:
             return None
         if codec.encrypts and not (codec.may_seal and token.client_secret):
             return None
-        values = codec.encode_record(token, codec.digest)
+        values = self._encode(token, codec.digest)
         values["updated_at"] = datetime.now(UTC)
         parameters = {f"new_{name}": values[name] for name in self._refreshed}
         parameters |= codec.save_parameters
@@ -228,7 +230,7 @@ class TokenTable:
         connection = session.connection()
         now = datetime.now(UTC)
         row = token if token.id else token.with_id(new_id())
-        values = self.codec.encode_record(row, self.codec.digest)
+        values = self._encode(row, self.codec.digest)
         values |= {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = connection.execute(self._upsert_returning, values).first()

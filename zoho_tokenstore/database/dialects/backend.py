@@ -67,6 +67,7 @@ class Backend:
         keeps_time_zone: Whether a timestamp comes back with its time zone.
         packs_rows: Whether a row is read faster as one JSON array than as columns.
         writes_in_cte: Whether a ``WITH`` clause may change a table.
+        text_bytes: How many bytes of text a column holds, ``None`` for any number.
         transient: SQLSTATEs or error numbers after which the same transaction can succeed.
         stale: Those after which the connection is useless, though SQLAlchemy may not say so.
         read_only: Those after which the server may be writable again in a moment, or never.
@@ -96,6 +97,7 @@ class Backend:
     keeps_time_zone: ClassVar[bool] = True
     packs_rows: ClassVar[bool] = False
     writes_in_cte: ClassVar[bool] = False
+    text_bytes: ClassVar[int | None] = None
     transient: ClassVar[frozenset[str | int]] = frozenset()
     stale: ClassVar[frozenset[str | int]] = frozenset()
     read_only: ClassVar[frozenset[str | int]] = frozenset()
@@ -126,6 +128,13 @@ class Backend:
             # As a number, because not every driver converts it.
             timeouts[name] = int(value)
         return timeouts
+
+    def check_url(self, url: URL) -> None:
+        """Refuse what would make the store fail later.
+
+        Raises:
+            ConfigurationError: A parameter of the URL has a value that the store cannot work with.
+        """
 
     def prepare(self, engine: Engine, *, create: bool) -> None:
         """Add what every new connection of our own engine needs.

@@ -15,7 +15,7 @@ from zoho_tokenstore.database.dialects.backend import (
     Fault,
     MergedColumns,
 )
-from zoho_tokenstore.errors import DatabaseFullError
+from zoho_tokenstore.errors import ConfigurationError, DatabaseFullError
 
 __all__ = ["BACKEND", "MySQL"]
 
@@ -27,6 +27,9 @@ FULL: Final[Fault] = (DatabaseFullError, "is full: free disk space")
 DENIED: Final = re.compile(
     r"(?P<privilege>[A-Z ,]+) command denied to user .* for table (?P<table>.+)"
 )
+
+CHARSET: Final = "utf8mb4"
+"""The only character set of MySQL that has all of Unicode."""
 
 TIMEOUTS: Final = {"connect_timeout": 10, "read_timeout": 30, "write_timeout": 30}
 
@@ -57,6 +60,7 @@ class MySQL(Backend):
     )
     timestamp: ClassVar[TypeEngine[Any]] = mysql.DATETIME(fsp=6)
     keeps_time_zone: ClassVar[bool] = False
+    text_bytes: ClassVar[int | None] = 65_535
     # PyMySQL parses a description of each column, in Python, for every result: for ten columns
     # that takes longer than the query.
     packs_rows: ClassVar[bool] = True
@@ -90,6 +94,15 @@ class MySQL(Backend):
     # mysql-connector decides by itself, and cheaply.
     no_idle_rollback: ClassVar[tuple[str, ...]] = ("pymysql", "mysqldb")
     tls_option: ClassVar[str] = "?ssl_ca=/path/to/ca.pem"
+
+    def check_url(self, url: URL) -> None:
+        """Refuse a character set that lacks characters of user names."""
+        charset = url.query.get("charset", CHARSET)
+        if charset != CHARSET:
+            raise ConfigurationError(
+                f"charset={charset} in the database URL cannot store every user name: remove it or "
+                f"set it to {CHARSET}"
+            )
 
     def is_encrypted(self, connection: DriverConnection) -> bool | None:
         """Ask the server."""
