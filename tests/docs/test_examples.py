@@ -68,7 +68,7 @@ def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
         monkeypatch.setenv("ZOHO_TOKENSTORE_ACCOUNTS_URL", zoho.accounts_url)
         with SQLAlchemyTokenStore("sqlite:///tokens.db") as store:
             logged_in(zoho, store, "alice@example.com:60001234567", expiry="1000")
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     opened = {}
     for source in python_of(page):
         exec(compile(source, str(page), "exec"), names)
@@ -98,7 +98,7 @@ def test_the_readmes_example_logs_in_once(zoho, tmp_path, monkeypatch):
     monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
     zoho.accounts.grant("alice@example.com", code="1000.…")
     monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {}
+    names: dict[str, object] = {"__name__": "__main__"}
     for source in python_of(ROOT / "README.md")[:2]:
         exec(source, names)
     assert [request.kind for request in zoho.requests] == ["grant", "user", "org"]
