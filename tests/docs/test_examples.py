@@ -5,19 +5,18 @@ import re
 import runpy
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from unittest.mock import MagicMock
 
 import pytest
 import typer
-from pytest_examples import find_examples
 from sqlalchemy import Engine
 from zohocrmsdk.src.com.zoho.crm.api.dc import USDataCenter
 from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
 
 from benchmarks.report import page
 from benchmarks.results import read_results
+from pages import examples_of
 from support import logged_in
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import app
@@ -38,26 +37,19 @@ def commands_of(group, prefix=""):
 COMMANDS = commands_of(typer.main.get_command(app))
 
 
-def python_of(page: Path) -> list[str]:
-    """Return the page's examples, without those for an SDK that is not installed."""
-    sources = [example.source for example in find_examples(page) if "py" in example.prefix]
-    return [source for source in sources if "zcrmsdk." not in source or find_spec("zcrmsdk")]
-
-
 ELSEWHERE = {"own-alembic"}
 """Pages whose examples have a test of their own."""
 
 
 @pytest.mark.parametrize(
     "page",
-    [page for page in PAGES if python_of(page) and page.stem not in ELSEWHERE],
+    [page for page in PAGES if examples_of(page) and page.stem not in ELSEWHERE],
     ids=lambda page: page.stem,
 )
-def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
-    # The README logs in with made-up tokens at the real data center: both are played by LocalZoho.
-    environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
-    monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
-    zoho.accounts.grant("alice@example.com", code="1000.…")
+def test_the_examples_run_and_print_what_the_page_says(page, zoho, tmp_path, monkeypatch, capsys):
+    examples = examples_of(page)
+    if any("USDataCenter.PRODUCTION()" in example.source for example in examples):
+        play_the_real_zoho(zoho, monkeypatch)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("ZOHO_TOKENSTORE_URL", "sqlite:///tokens.db")
     play_secrets_managers(monkeypatch)
@@ -70,14 +62,24 @@ def test_the_examples_run(page, zoho, tmp_path, monkeypatch):
             logged_in(zoho, store, "alice@example.com:60001234567", expiry="1000")
     names: dict[str, object] = {"__name__": "__main__"}
     opened = {}
-    for source in python_of(page):
+    capsys.readouterr()
+    for source, output in examples:
         exec(compile(source, str(page), "exec"), names)
+        printed = capsys.readouterr().out
+        assert output in (None, printed)
         opened |= {id(value): value for value in names.values()}
     for value in opened.values():  # a later example may have reused the name
         if isinstance(value, SQLAlchemyTokenStore):
             value.close()
         elif isinstance(value, Engine):
             value.dispose()
+
+
+def play_the_real_zoho(zoho, monkeypatch):
+    """Let LocalZoho be the real data center, and accept the made-up grant token of examples."""
+    environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
+    monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
+    zoho.accounts.grant("alice@example.com", code="1000.…")
 
 
 def play_secrets_managers(monkeypatch):
@@ -94,13 +96,11 @@ def play_secrets_managers(monkeypatch):
 
 
 def test_the_readmes_example_logs_in_once(zoho, tmp_path, monkeypatch):
-    environment = DataCenter.Environment(zoho.url, zoho.accounts_url, zoho.url)
-    monkeypatch.setattr(USDataCenter, "PRODUCTION", lambda: environment)
-    zoho.accounts.grant("alice@example.com", code="1000.…")
+    play_the_real_zoho(zoho, monkeypatch)
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "__main__"}
-    for source in python_of(ROOT / "README.md")[:2]:
-        exec(source, names)
+    for example in examples_of(ROOT / "README.md")[:2]:
+        exec(example.source, names)
     assert [request.kind for request in zoho.requests] == ["grant", "user", "org"]
     assert len(names["store"].get_tokens()) == 1
     assert (tmp_path / "tokens.db").exists()
