@@ -1,0 +1,21 @@
+"""The reference pages name everything that they are about."""
+
+import inspect
+import re
+from pathlib import Path
+
+from zoho_tokenstore import errors
+
+REFERENCE = Path(__file__).parents[2] / "docs/reference"
+
+
+def test_the_table_of_errors_has_every_class_once_with_its_reason_and_its_remedy():
+    page = (REFERENCE / "errors.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
+    classes = {name for name, _ in inspect.getmembers(errors, inspect.isclass)}
+    assert set(rows) == classes - {"ClassVar"}
+    assert len(re.findall(r"^\| `\w+` \|", page, re.MULTILINE)) == len(rows)
+    for name, row in rows.items():
+        when, todo = row.rsplit(" |", 1)
+        assert when, name
+        assert todo.strip() or "base class" in when, name
