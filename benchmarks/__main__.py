@@ -54,7 +54,7 @@ def _measure(output: Path, sections: Iterable[str], plans: tuple[Plan, ...]) -> 
         with tempfile.TemporaryDirectory() as folder, Places(Path(folder)).opened() as places:
             records = _shown(_records_of(section, plans, places))
             add_section(output, section, records, places.server_versions())
-    print(report.page(read_results(output)))
+    print(*report.pages(read_results(output)).values(), sep="\n")
 
 
 def _records_of(section: str, plans: tuple[Plan, ...], places: Places) -> Iterable[Record]:
