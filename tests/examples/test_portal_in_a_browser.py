@@ -7,7 +7,8 @@ from applications import CHROMIUM
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="backend not tested: Chromium: apt-get install chromium")
+MISSING = "backend not tested: Chromium: apt-get install chromium"
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=MISSING)
 
 
 @pytest.fixture

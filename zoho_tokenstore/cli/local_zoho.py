@@ -1,13 +1,12 @@
 """The command that serves a local Zoho as a process of its own."""
 
 import signal
-import sys
 import threading
 from typing import Annotated, Final
 
 import typer
 
-from zoho_tokenstore.cli.console import data
+from zoho_tokenstore.cli.console import data, flush_output
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.testing import ZOHO_LIMITS, LocalZoho
 
@@ -68,5 +67,5 @@ def local_zoho(
     with zoho:
         data.print(f"API domain: {zoho.url}")
         data.print(f"accounts server: {zoho.accounts_url}")
-        sys.stdout.flush()
+        flush_output()
         ended.wait()
