@@ -76,6 +76,7 @@ def test_a_warm_lookup_passes_few_functions_of_the_contract_and_none_of_a_refres
         "sdk/token_store.call",
         "sdk/token_store.find_token",
         "sdk/binding.read_token",
+        "sdk/callers.notice",
         "refresh/coordinator.is_due",
         "sdk/completion.completion",
         "sdk/completion.<dictcomp>",

@@ -101,6 +101,7 @@ from zoho_tokenstore.errors.warnings import (
     PlaceholderIdWarning,
     ReadableKeysWarning,
     ReadableSecretsWarning,
+    SharedInitializerWarning,
     UnencryptedConnectionWarning,
 )
 from zoho_tokenstore.errors.zoho import (
@@ -164,6 +165,7 @@ __all__ = [
     "SchemaMissingError",
     "SchemaNewerError",
     "SchemaOlderError",
+    "SharedInitializerWarning",
     "SourceError",
     "TokenStoreError",
     "TokenTypeError",

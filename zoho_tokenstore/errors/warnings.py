@@ -4,6 +4,7 @@ __all__ = [
     "PlaceholderIdWarning",
     "ReadableKeysWarning",
     "ReadableSecretsWarning",
+    "SharedInitializerWarning",
     "UnencryptedConnectionWarning",
 ]
 
@@ -22,3 +23,7 @@ class ReadableSecretsWarning(UserWarning):
 
 class PlaceholderIdWarning(UserWarning):
     """A token is saved under an id that the SDK's samples have in every token."""
+
+
+class SharedInitializerWarning(UserWarning):
+    """Several threads use different users through the SDK's one initializer."""

@@ -75,8 +75,11 @@ class ActingStore(RecordStore):
         current = self._sdk.initializer.get_initializer()
         if current is None or current.store is not self or not self._sdk.is_token(current.token):
             return None
-        caller = self._sdk.read_token(current.token)
-        return caller if caller.id == key else None
+        caller: TokenRecord = self._sdk.read_token(current.token)
+        if caller.id != key:
+            return None
+        self._use.notice(current.token, caller)
+        return caller
 
 
 def _refuse_event_loop() -> None:

@@ -14,7 +14,7 @@ from zoho_tokenstore.errors import (
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
 from zoho_tokenstore.sdk.binding import SDKBinding
-from zoho_tokenstore.sdk.callers import warn_of_placeholder
+from zoho_tokenstore.sdk.callers import InitializerUse, warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completion
 from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes, called_by_sdk
 from zoho_tokenstore.sdk.installed import MissingSDK
@@ -46,6 +46,8 @@ class RecordStore(ABC):
         self._missing_id = missing_id
         self._sdk = cast("SDKBinding", sdk)
         self._has_sdk = not isinstance(sdk, MissingSDK)
+        if self._has_sdk:
+            self._use = InitializerUse(self._sdk)
         self._refreshes: SDKRefreshes | None = None
 
     @abstractmethod

@@ -92,6 +92,7 @@ class SDKTokenStore(ActingStore):
         """
         wanted = self._sdk.read_token(token)
         found = self._find_record(wanted)
+        self._use.notice(token, found)
         refreshes = self._refreshes
         if (
             refreshes is not None
@@ -147,6 +148,7 @@ class SDKTokenStore(ActingStore):
         name = self._sdk.read_user(user)
         wanted = self._sdk.read_token(token)._replace(user_name=name)
         found = self._find_record(wanted)
+        self._use.notice(token, found)
         served, claim = self._resolve(wanted, found, partial(completed_token, wanted), token)
         if served is None:
             self._assign(token, claim)
@@ -174,6 +176,7 @@ class SDKTokenStore(ActingStore):
         """
         caller = self._sdk.read_token(token)
         found = self._find_id(id)
+        self._use.notice(token, found)
         if found is None:
             return None
         refuse_another_login(found, caller)
