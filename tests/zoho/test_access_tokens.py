@@ -332,3 +332,10 @@ def test_an_answer_that_repeats_a_secret_is_not_repeated(store, zoho, monkeypatc
     with pytest.raises(RefreshFailedError, match="no access token") as caught:
         store.access_token(ALICE)
     assert row["refresh_token"] not in shown(caught.value)
+
+
+def test_without_an_api_domain_it_is_that_of_the_configured_data_center(url):
+    alive = str(int(time.time() * 1000) + HOUR)
+    with SQLAlchemyTokenStore(url, accounts_url="https://accounts.zoho.in") as store:
+        store.save_token(make_token(ALICE, access_token="a", refresh_token="r", expiry=alive))
+        assert store.access_token(ALICE).api_domain == "https://www.zohoapis.in"

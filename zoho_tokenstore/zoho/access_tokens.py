@@ -18,7 +18,7 @@ from zoho_tokenstore.refresh.lease import Failure
 from zoho_tokenstore.tokens.access_token import AccessToken
 from zoho_tokenstore.tokens.record import EXPIRED, MAX_EXPIRY, TokenRecord, check_text
 from zoho_tokenstore.zoho.accounts import TokenAnswer, TokenRequestError, refresh_access_token
-from zoho_tokenstore.zoho.datacenters import token_endpoint
+from zoho_tokenstore.zoho.datacenters import data_center_at, token_endpoint
 
 __all__ = ["AccessTokens", "unknown_user"]
 
@@ -51,6 +51,9 @@ class AccessTokens:
         self._find = find
         self._save_claimed = save_claimed
         self._accounts_url = accounts_url
+        # SDKs before 5-0 store no API domain.
+        center = None if accounts_url is None else data_center_at(accounts_url)
+        self._api_domain = None if center is None else f"https://www.{center.api}"
 
     def valid_token(self, user_name: str, client_id: str | None) -> AccessToken:
         """Return a valid access token; refresh it if it is due.
@@ -68,7 +71,7 @@ class AccessTokens:
                 raise _no_refresh_token(row)
         elif self._coordinator.is_due(row):
             row = self._refreshed(row, lambda: self._lookup(wanted))
-        return _access_token_of(row)
+        return self._access_token_of(row)
 
     def new_token(self, user_name: str, client_id: str | None) -> AccessToken:
         """Refresh a token that may be valid, also after a refusal: an operator asks for it.
@@ -89,7 +92,7 @@ class AccessTokens:
             return found._replace(expiry=EXPIRED) if found is not None and is_old else found
 
         self._coordinator.forget_failure(row)
-        return _access_token_of(self._refreshed(row._replace(expiry=EXPIRED), lookup))
+        return self._access_token_of(self._refreshed(row._replace(expiry=EXPIRED), lookup))
 
     def _row_of(self, user_name: str, client_id: str | None) -> tuple[TokenRecord, TokenRecord]:
         """Return what finds a user's row, and the row."""
@@ -147,6 +150,15 @@ class AccessTokens:
         self._coordinator.settle_claim(claim, is_late=newer is not None)
         return newer or refreshed
 
+    def _access_token_of(self, row: TokenRecord) -> AccessToken:
+        return AccessToken(
+            value=row.access_token or "",
+            expires_at=_time_of(row.expiry),
+            api_domain=row.api_domain or self._api_domain,
+            user_name=row.user_name or "",
+            client_id=row.client_id,
+        )
+
     def _endpoint_for(self, row: TokenRecord) -> str:
         endpoint = self._accounts_url or token_endpoint(row.api_domain)
         if endpoint is None:
@@ -187,16 +199,6 @@ def _with_answer(before: TokenRecord, answer: TokenAnswer) -> TokenRecord:
         expiry=answer.expiry,
         refresh_token=answer.refresh_token or before.refresh_token,
         api_domain=answer.api_domain or before.api_domain,
-    )
-
-
-def _access_token_of(row: TokenRecord) -> AccessToken:
-    return AccessToken(
-        value=row.access_token or "",
-        expires_at=_time_of(row.expiry),
-        api_domain=row.api_domain,
-        user_name=row.user_name or "",
-        client_id=row.client_id,
     )
 
 
