@@ -8,7 +8,7 @@ from typing import Final, Literal, TypeAlias
 
 from zoho_tokenstore.errors import ConfigurationError
 
-__all__ = ["EventKind", "RefreshEvent", "RefreshPolicy", "TokenPolicy"]
+__all__ = ["EventKind", "RefreshEvent", "RefreshPolicy", "TokenPolicy", "checked_retention"]
 
 SHORTEST: Final = 1e-6
 LONGEST: Final = 365_000 * 86_400.0
@@ -129,6 +129,21 @@ class TokenPolicy:
                     "number of seconds, below a thousand years"
                 )
             object.__setattr__(self, field.name, timedelta(seconds=value))
+
+
+def checked_retention(limit: object) -> timedelta | None:
+    """Return how long audit entries are kept, ``None`` for ever.
+
+    Raises:
+        ConfigurationError: It is not a positive ``timedelta``, or longer than a thousand years.
+    """
+    if limit is None:
+        return None
+    if isinstance(limit, timedelta) and 0 < limit.total_seconds() <= LONGEST:
+        return limit
+    raise ConfigurationError(
+        f"audit_retention={limit!r} is invalid: pass a positive timedelta, below a thousand years"
+    )
 
 
 def _is_positive(value: object, *, or_zero: bool = False) -> bool:

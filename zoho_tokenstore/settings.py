@@ -1,8 +1,10 @@
 """Settings from environment variables."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Final, Self
 
 from sqlalchemy import make_url
@@ -15,7 +17,7 @@ from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.zoho.datacenters import checked_endpoint
 
-__all__ = ["PREFIX", "Settings"]
+__all__ = ["PREFIX", "Settings", "parse_duration"]
 
 PREFIX: Final = "ZOHO_TOKENSTORE_"
 
@@ -26,11 +28,15 @@ NAMES: Final = (
     "keys",
     "keys_file",
     "audit",
+    "audit_retention",
     "accept_readable",
     "connections",
     "accounts_url",
 )
 """The variables, without their prefix and in small letters."""
+
+LONGEST: Final = timedelta(days=365_000)
+UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 SWITCH: Final = {"on": True, "off": False}
 FLAG: Final = {"1": True, "0": False}
@@ -45,6 +51,7 @@ class Settings:
         token_schema: Names of the token table and its schema.
         keyring: Encryption keys, ``None`` to store secrets unencrypted.
         audit: Whether changes of tokens are recorded in the audit log.
+        audit_retention: How long audit entries are kept, ``None`` for ever.
         accept_readable: Whether unencrypted tokens are served although there are keys.
         connections: How many connections a process may hold.
         accounts_url: The token endpoint for the store's own refreshes, ``None`` for that of each
@@ -55,6 +62,7 @@ class Settings:
     token_schema: TokenSchema
     keyring: Keyring | None = None
     audit: bool = True
+    audit_retention: timedelta | None = None
     accept_readable: bool = False
     connections: int = DEFAULT_CONNECTIONS
     accounts_url: str | None = None
@@ -70,7 +78,7 @@ class Settings:
         """Read ``ZOHO_TOKENSTORE_URL`` and the other variables of a store.
 
         They are ``_TABLE``, ``_SCHEMA``, ``_KEYS``, ``_KEYS_FILE``, ``_AUDIT``,
-        ``_ACCEPT_READABLE``, ``_CONNECTIONS`` and ``_ACCOUNTS_URL``.
+        ``_AUDIT_RETENTION``, ``_ACCEPT_READABLE``, ``_CONNECTIONS`` and ``_ACCOUNTS_URL``.
 
         Args:
             environ: Environment variables.
@@ -128,9 +136,42 @@ class Settings:
             raise ConfigurationError(
                 f"{PREFIX}CONNECTIONS is invalid: set it to a whole number from 1"
             )
-        keyring = _keyring(values["keys"], values["keys_file"])
-        endpoint = _endpoint(values["accounts_url"])
-        return cls(url, schema, keyring, audit, accept_readable, int(connections), endpoint)
+        return cls(
+            url,
+            schema,
+            _keyring(values["keys"], values["keys_file"]),
+            audit,
+            parse_duration(values["audit_retention"], f"{PREFIX}AUDIT_RETENTION"),
+            accept_readable,
+            int(connections),
+            _endpoint(values["accounts_url"]),
+        )
+
+
+def parse_duration(text: str | None, option: str) -> timedelta | None:
+    """Convert the value of a setting or an option, such as ``30d``, to a ``timedelta``.
+
+    Args:
+        text: The value, ``None`` if it is absent.
+        option: Name of the setting or the option for the error message.
+
+    Raises:
+        ConfigurationError: The text is not a duration.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
+    if found is None or not int(found[1]):
+        raise ConfigurationError(
+            f"invalid duration {text!r} for {option}: pass a number with the unit s, m, h, d or w, "
+            "for example 30d"
+        )
+    duration = timedelta(**{UNITS[found[2]]: int(found[1])})
+    if duration > LONGEST:
+        raise ConfigurationError(
+            f"duration {text!r} for {option} is too long: pass less than a thousand years"
+        )
+    return duration
 
 
 def _endpoint(accounts_url: str | None) -> str | None:

@@ -3,6 +3,7 @@
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, Literal, Self
 
@@ -15,7 +16,7 @@ from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.keyring import Keyring
 from zoho_tokenstore.errors import ConfigurationError, DatabaseError, DecryptionError
 from zoho_tokenstore.pickling import PickledByArguments
-from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy
+from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy, checked_retention
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import RefreshClaim
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
@@ -64,6 +65,7 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         refresh: How refreshes are coordinated between all workers, ``None`` for not at all.
         policy: How long tokens may be served, ``None`` for as long as Zoho accepts them.
         audit: Whether changes of tokens are recorded in the audit table.
+        audit_retention: How long entries of the audit table are kept, ``None`` for ever.
         accounts_url: The token endpoint for the store's own refreshes, such as
             ``https://accounts.zoho.eu/oauth/v2/token``; ``None`` for that of each token's data
             center.
@@ -90,6 +92,7 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         refresh: RefreshPolicy | None = RefreshPolicy(),
         policy: TokenPolicy | None = None,
         audit: bool = True,
+        audit_retention: timedelta | None = None,
         accounts_url: str | None = None,
         sdk: SDKName | None = None,
     ) -> None:
@@ -104,6 +107,7 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
             _checked_keyring(keyring),
             policy,
             audits=audit,
+            audit_retention=checked_retention(audit_retention),
             accept_readable=accept_readable,
         )
         self._opened = OpenedTables(tables, self._skew, create=create)
@@ -131,7 +135,14 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         """
         settings = Settings.from_env(environ)
         names = settings.token_schema
-        own = ("keyring", "audit", "accept_readable", "connections", "accounts_url")
+        own = (
+            "keyring",
+            "audit",
+            "audit_retention",
+            "accept_readable",
+            "connections",
+            "accounts_url",
+        )
         options = {name: getattr(settings, name) for name in own} | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 

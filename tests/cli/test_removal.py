@@ -128,3 +128,15 @@ def test_purge_removes_nothing_else_than_what_is_named(sqlite_url, run_command):
     assert run_command(sqlite_url, "purge", "--yes", "--expired-for", "1h")[0] == 0
     assert users(sqlite_url) == ["bob"]
     assert len(execute(sqlite_url, select(AUDIT))) == 3
+
+
+def test_the_audit_can_be_switched_off_for_commands(shared_url, run_command):
+    keys = save(shared_url, *map(login, ("alice", "bob", "carol")))
+    move(shared_url, 20 * DAY, "updated_at", user="carol")
+    for arguments in (
+        ["delete", keys[0], "--yes"],
+        ["delete", "--user", "bob", "--yes"],
+        ["purge", "--idle-for", "10d", "--yes"],
+    ):
+        assert run_command(shared_url, *arguments, AUDIT="off").status == 0
+    assert (users(shared_url), events(shared_url)) == ([], [])

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from zoho_tokenstore.cli.console import data, print_values
-from zoho_tokenstore.cli.options import Json, on_table, open_table, parse_duration
+from zoho_tokenstore.cli.options import Json, on_table, open_table
 from zoho_tokenstore.cli.tables import print_table, short_ids
-from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.settings import Settings, parse_duration
 from zoho_tokenstore.storage.audit import Event
 from zoho_tokenstore.storage.ids import complete_audited_id
 from zoho_tokenstore.storage.queries import iter_audit_entries

@@ -1,13 +1,11 @@
 """Options shared by the commands, and the database and table that they name."""
 
 import inspect
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import wraps
-from typing import Annotated, Concatenate, Final, ParamSpec, cast
+from typing import Annotated, Concatenate, ParamSpec, cast
 
 import typer
 
@@ -31,7 +29,6 @@ __all__ = [
     "on_table",
     "open_database",
     "open_table",
-    "parse_duration",
     "tables_of",
 ]
 
@@ -84,9 +81,6 @@ AccountsUrl = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Skip the confirmation prompt.")]
-
-LONGEST: Final = timedelta(days=365_000)
-UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def on_table(command: Callable[Concatenate[Settings, P], None]) -> Callable[..., None]:
@@ -142,32 +136,6 @@ def _refuse_undecodable(value: object) -> None:
             raise ConfigurationError(
                 f"argument {text!r} is not UTF-8: check the encoding of the terminal or the script"
             ) from None
-
-
-def parse_duration(text: str | None, option: str) -> timedelta | None:
-    """Convert the value of an option, such as ``30d``, to a ``timedelta``.
-
-    Args:
-        text: Value of the option, ``None`` if it is absent.
-        option: Name of the option for the error message.
-
-    Raises:
-        ConfigurationError: The text is not a duration.
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"(\d{1,6})([smhdw])", text.strip())
-    if found is None or not int(found[1]):
-        raise ConfigurationError(
-            f"invalid duration {text!r} for {option}: pass a number with the unit s, m, h, d or w, "
-            "for example 30d"
-        )
-    duration = timedelta(**{UNITS[found[2]]: int(found[1])})
-    if duration > LONGEST:
-        raise ConfigurationError(
-            f"duration {text!r} for {option} is too long: pass less than a thousand years"
-        )
-    return duration
 
 
 def confirm(consequence: str, *, yes: bool) -> None:

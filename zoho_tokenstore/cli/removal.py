@@ -15,10 +15,9 @@ from zoho_tokenstore.cli.options import (
     confirm,
     on_table,
     open_table,
-    parse_duration,
 )
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
-from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.settings import Settings, parse_duration
 from zoho_tokenstore.storage.ids import complete_ids
 from zoho_tokenstore.storage.maintenance import delete_undecryptable, undecryptable_tokens
 from zoho_tokenstore.storage.queries import RowCondition, TokenQueries

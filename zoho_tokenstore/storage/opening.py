@@ -4,11 +4,9 @@ import threading
 from contextlib import suppress
 from dataclasses import replace
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
-from zoho_tokenstore.database.clock import ClockSkew, epoch_milliseconds
+from zoho_tokenstore.database.clock import ClockSkew
 from zoho_tokenstore.errors import DatabaseError, SchemaOlderError
+from zoho_tokenstore.storage.queries import database_time
 from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = ["OpenedTables"]
@@ -48,12 +46,14 @@ class OpenedTables:
         tables = self.tables if self.is_ready else self.set_up()
         if self._skew.is_outdated():
             self.measure_skew()
+        if tables.old_entries is not None:
+            tables.old_entries.apply(tables.database)
         return tables
 
     def measure_skew(self) -> None:
         """Compare the clocks, unless the database fails: then the lookup or the save tells."""
         with suppress(DatabaseError):
-            self._skew.measure(self.tables.database.read(_database_time))
+            self._skew.measure(database_time(self.tables.database))
 
     def set_up(self) -> TokenTables:
         """Check the schema, set up an empty database, and open the tables, once."""
@@ -65,7 +65,7 @@ class OpenedTables:
                 from zoho_tokenstore.schema import migrations  # noqa: PLC0415 - Alembic, rarely needed
 
                 migrations.set_up(tables.database, tables.schema)
-            self._skew.measure(tables.database.read(_database_time))
+            self._skew.measure(database_time(tables.database))
             _ = tables.tokens  # opens the keys
             tables.warn_about_readable_secrets()
             self.is_ready = True
@@ -81,7 +81,3 @@ class OpenedTables:
             if not self._create:
                 raise
             return False  # another worker may be setting it up, step by step, at this moment
-
-
-def _database_time(session: Session) -> int:
-    return session.scalar(select(epoch_milliseconds())) or 0

@@ -1,5 +1,6 @@
-"""A ``TokenPolicy`` applied to rows: which may be served, and when their use is recorded."""
+"""How long rows are kept: a ``TokenPolicy`` applied to tokens, and old audit entries deleted."""
 
+import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -18,14 +19,22 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.errors import DatabaseError
 from zoho_tokenstore.policy import TokenPolicy
 from zoho_tokenstore.schema.models import UtcDateTime
+from zoho_tokenstore.storage.audit import PAGE_SIZE, AuditLog
 from zoho_tokenstore.tokens.digests import digest
 
-__all__ = ["Retention", "expired_before", "idle_since", "logged_in_before"]
+__all__ = ["AuditRetention", "Retention", "expired_before", "idle_since", "logged_in_before"]
 
 REMEMBERED: Final = 10_000
 """Tokens whose latest recorded use a process remembers."""
+
+PAUSE: Final = 3600.0
+"""Seconds between two deletions of old audit entries in one process."""
+
+log: Final = logging.getLogger("zoho_tokenstore")
 
 Moment = datetime | BindParameter[datetime]
 Condition = Callable[[Table, Moment], ColumnElement[bool]]
@@ -137,3 +146,31 @@ class Usage:
         if len(self._recorded) >= REMEMBERED:
             self._recorded.clear()
         self._recorded[key] = time.monotonic()
+
+
+class AuditRetention:
+    """Deletes the entries of an audit log that are older than a limit, once an hour.
+
+    Args:
+        audit: The audit log.
+        limit: How long an entry is kept.
+    """
+
+    def __init__(self, audit: AuditLog, limit: timedelta) -> None:
+        """Begin with the first write."""
+        self._audit = audit
+        self._limit = limit
+        self._due = 0.0
+
+    def apply(self, database: Database) -> None:
+        """Delete a page of old entries if it is time; a failure is logged and changes nothing."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + PAUSE  # at once, so that other threads leave it to this one
+        try:
+            deleted = database.write(self._audit.delete_entries, datetime.now(UTC) - self._limit)
+        except DatabaseError as error:
+            log.warning("old audit entries could not be deleted: %s", error)
+        else:
+            if deleted == PAGE_SIZE:  # there may be more
+                self._due = 0.0

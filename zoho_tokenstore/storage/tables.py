@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 
 from sqlalchemy import Table
@@ -17,7 +18,7 @@ from zoho_tokenstore.storage.audit import AuditLog
 from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.leases import LeaseTable
 from zoho_tokenstore.storage.maintenance import Deletion
-from zoho_tokenstore.storage.retention import Retention
+from zoho_tokenstore.storage.retention import AuditRetention, Retention
 from zoho_tokenstore.storage.tokens import TokenTable
 
 __all__ = ["TokenTables"]
@@ -33,6 +34,7 @@ class TokenTables:
         keyring: The keys that secrets are encrypted with, ``None`` for readable secrets.
         policy: How long tokens may be served.
         audits: Whether writes are audited.
+        audit_retention: How long audit entries are kept, ``None`` for ever.
         accept_readable: Whether tokens are served that are not encrypted, although there are keys.
     """
 
@@ -41,6 +43,7 @@ class TokenTables:
     keyring: Keyring | None = None
     policy: TokenPolicy | None = None
     audits: bool = True
+    audit_retention: timedelta | None = None
     accept_readable: bool = False
 
     @property
@@ -52,6 +55,12 @@ class TokenTables:
     def audit(self) -> AuditLog:
         """The audit log."""
         return AuditLog(self.table, enabled=self.audits)
+
+    @cached_property
+    def old_entries(self) -> AuditRetention | None:
+        """Deletes old audit entries, ``None`` if all are kept."""
+        limit = self.audit_retention
+        return None if limit is None else AuditRetention(self.audit, limit)
 
     @cached_property
     def leases(self) -> LeaseTable:
