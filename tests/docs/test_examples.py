@@ -123,6 +123,16 @@ def test_every_command_and_option_is_in_the_documentation(command):
     assert all(option in row for option in options - common), options
 
 
+def test_every_metric_is_in_the_documentation(tmp_path):
+    url = f"sqlite:///{tmp_path / 'tokens.db'}"
+    command = [sys.executable, "-m", "zoho_tokenstore", "--url", url]
+    subprocess.run([*command, "upgrade"], check=True)
+    printed = subprocess.run([*command, "stats", "--prometheus"], check=True, capture_output=True)
+    page = (ROOT / "docs/how-to/operate.md").read_text()
+    for name in set(re.findall(r"^[a-z_]+", printed.stdout.decode(), re.MULTILINE)):
+        assert f"`{name}`" in page or f"`{name}{{" in page, name
+
+
 def test_every_link_between_pages_leads_somewhere():
     for path in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):

@@ -18,8 +18,10 @@ from zoho_tokenstore.cli import (
     refresh,
     removal,
     schema,
+    stats,
     tokens,
     transfer,
+    watch,
 )
 from zoho_tokenstore.cli.console import (
     data,
@@ -47,10 +49,12 @@ schema.register(app)
 keys.register(app)
 tokens.register(app)
 refresh.register(app)
+stats.register(app)
 removal.register(app)
 transfer.register(app)
 audit.register(app)
 doctor.register(app)
+watch.register(app)
 demo.register(app)
 local_zoho.register(app)
 

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from typing import Final, TextIO, cast
 
 import typer
 from rich.console import Console
+from rich.live import Live
 from rich.progress import Progress
 from rich.text import Text
 
@@ -25,6 +26,7 @@ __all__ = [
     "data",
     "discard_output",
     "flush_output",
+    "full_screen",
     "harmless",
     "messages",
     "print_values",
@@ -147,6 +149,18 @@ def progress_bar() -> TokenProgress:
 def print_values(values: Iterable[object]) -> None:
     """Print a line of tab-separated values, neither cut nor wrapped, for other programs."""
     typer.echo("\t".join("" if value is None else harmless(value) for value in values))
+
+
+@contextmanager
+def full_screen() -> Iterator[Callable[[Iterable[str]], None]]:
+    """Take the whole terminal for a block, which calls the result with the lines to show."""
+    # The command waits between two looks itself, so no thread has to refresh the screen.
+    with Live(console=data.console, screen=True, auto_refresh=False) as live:
+
+        def show(lines: Iterable[str]) -> None:
+            live.update(Text("\n".join(map(harmless, lines))), refresh=True)
+
+        yield show
 
 
 def ask(question: str) -> None:

@@ -1,16 +1,16 @@
-"""The commands that show stored tokens: list, show, stats."""
+"""The commands that show stored tokens: list and show."""
 
 import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import typer
 
 from zoho_tokenstore.cli.console import data, messages, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table
+from zoho_tokenstore.cli.stats import epoch_now, has_expired
 from zoho_tokenstore.cli.tables import print_table, short_ids
 from zoho_tokenstore.errors import DecryptionError, UnknownIdError
 from zoho_tokenstore.settings import Settings
@@ -24,8 +24,6 @@ __all__ = ["register"]
 COLUMNS: Final = ("id", "user_name", "client_id", "refresh_token", "access_token", "expires")
 OPTIONAL: Final = ("client id", "refresh token", "access token", "expires")
 UNREADABLE: Final = ("id", "user_name", "error")
-HOUR: Final = 3_600_000
-"""Milliseconds."""
 
 SortKey = Literal["user", "client", "expiry", "id"]
 SORT_FIELDS: Final = {"user": "user_name", "client": "client_id", "expiry": "expiry", "id": "id"}
@@ -35,7 +33,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("list")(list_tokens)
     app.command()(show)
-    app.command()(stats)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class TokenFilter:
         return (
             self.user in (None, token.user_name)
             and self.client in (None, token.client_id)
-            and (not self.expired or _has_expired(token, now))
+            and (not self.expired or has_expired(token, now))
             and (not self.needs_login or needs_login(token, refused))
         )
 
@@ -141,50 +138,15 @@ def show(
             data.print(f"{name.replace('_', ' ')}: {shown[name]}")
 
 
-@on_table
-def stats(settings: Settings, *, as_json: Json = False) -> None:
-    """Count users, clients, tokens, required logins and today's refreshes."""
-    now = _now()
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    users, clients, unreadable = set(), set(), list[DecryptionError]()
-    counts = dict.fromkeys(("tokens", "expired", "expiring_within_the_hour", "needs_login"), 0)
-    with open_table(settings) as opened:
-        refused = refused_logins(opened.database, opened.table, opened.codec)
-        for token in iter_records(opened.database, opened.tokens, unreadable.append):
-            users.add(token.user_name)
-            clients.add(token.client_id)
-            counts["tokens"] += 1
-            counts["expired"] += _has_expired(token, now)
-            counts["expiring_within_the_hour"] += now < (token.expiry or 0) <= now + HOUR
-            counts["needs_login"] += needs_login(token, refused)
-        refreshes = opened.database.read(opened.audit.count_events, "refreshed", today)
-    found = {
-        "users": len(users - {None}),
-        "clients": len(clients - {None}),
-        **counts,
-        "unreadable": len(unreadable),
-        "refreshes_today": refreshes,
-    }
-    if as_json:
-        data.print(json.dumps(found))
-    else:
-        for name, number in found.items():
-            data.print(f"{name.replace('_', ' ')}: {number}")
-
-
 def _matching_rows(
     settings: Settings, chosen: TokenFilter, unreadable: list[DecryptionError]
 ) -> Iterator[dict[str, Any]]:
-    now = _now()
+    now = epoch_now()
     with open_table(settings) as opened:
         refused = refused_logins(opened.database, opened.table, opened.codec)
         for token in iter_records(opened.database, opened.tokens, unreadable.append):
             if chosen.matches(token, now, refused):
                 yield _masked(token, refused)
-
-
-def _has_expired(token: TokenRecord, now: int) -> bool:
-    return token.expiry is not None and token.expiry <= now
 
 
 def _masked(record: TokenRecord, refused: Mapping[str, str]) -> dict[str, Any]:
@@ -217,7 +179,3 @@ def _style_of(row: Mapping[str, Any]) -> str | None:
     if "error" in row:
         return "red"
     return "yellow" if row["needs_login"] else None
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
