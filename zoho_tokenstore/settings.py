@@ -17,7 +17,7 @@ from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.zoho.datacenters import checked_endpoint
 
-__all__ = ["PREFIX", "Settings", "parse_duration"]
+__all__ = ["PREFIX", "Settings", "check_utf8", "parse_duration"]
 
 PREFIX: Final = "ZOHO_TOKENSTORE_"
 
@@ -107,6 +107,8 @@ class Settings:
 
     @classmethod
     def _checked(cls, values: Mapping[str, str | None]) -> Self:
+        for name, value in values.items():
+            check_utf8(f"{PREFIX}{name.upper()} or its option", value)
         url = values["url"]
         if url is None:
             raise ConfigurationError(
@@ -146,6 +148,25 @@ class Settings:
             int(connections),
             _endpoint(values["accounts_url"]),
         )
+
+
+def check_utf8(name: str, value: object) -> None:
+    """Check that a text of the environment or the command line was decoded completely.
+
+    Args:
+        name: Name of the setting or the option for the error message.
+        value: The value; it is not named, because it may hold a password.
+
+    Raises:
+        ConfigurationError: The text has bytes that are not UTF-8.
+    """
+    try:
+        _ = isinstance(value, str) and value.encode()
+    except UnicodeEncodeError:
+        # From None: the codec's error carries the text.
+        raise ConfigurationError(
+            f"{name} is not UTF-8: check the encoding of the terminal or the script"
+        ) from None
 
 
 def parse_duration(text: str | None, option: str) -> timedelta | None:

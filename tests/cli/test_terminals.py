@@ -147,6 +147,7 @@ def test_a_full_disk_is_a_message(sqlite_url, arguments):
         ["current", "--url", "sqlite:///\udcff"],
         ["--url", "sqlite:///\udcff", "list"],
         ["import", "filestore", "\udcff"],
+        ["import", "dbstore", "mysql://app:password\udcff@localhost/d"],
     ],
     ids=ascii,
 )
@@ -154,7 +155,16 @@ def test_an_argument_that_is_not_utf8_is_a_message(sqlite_url, arguments):
     save(sqlite_url, login("alice"))
     done = run_process(*arguments, ZOHO_TOKENSTORE_URL=sqlite_url)
     assert done.status in (1, 2)
-    assert r"\udcff" in done.err
+    assert r"\udcff" in done.err or "is not UTF-8" in done.err
+    assert "password" not in done.err
+
+
+def test_a_setting_that_is_not_utf8_is_a_message():
+    for name in ("URL", "TABLE", "KEYS", "KEYS_FILE"):
+        settings = {"ZOHO_TOKENSTORE_URL": "sqlite://"} | {f"ZOHO_TOKENSTORE_{name}": "x:\udcff"}
+        done = run_process("list", **settings)
+        assert (done.status, done.out) == (2, "")
+        assert f"ZOHO_TOKENSTORE_{name} or its option is not UTF-8" in done.err
 
 
 def test_a_terminal_without_utf8_shows_escape_sequences(sqlite_url):

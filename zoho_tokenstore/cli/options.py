@@ -13,7 +13,7 @@ from zoho_tokenstore.cli.console import ask
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.schema import migrations
-from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.settings import Settings, check_utf8
 from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = [
@@ -108,8 +108,9 @@ def _with_settings(
     @wraps(command)
     def run(*args: P.args, **kwargs: P.kwargs) -> None:
         context = cast("typer.Context", kwargs.pop("context"))
-        for value in (*kwargs.values(), context.obj):
-            _refuse_undecodable(value)
+        for name, value in kwargs.items():
+            for text in value if isinstance(value, list) else [value]:
+                check_utf8(f"argument {name.replace('_', ' ')!r}", text)
         overrides = {name: cast("str | None", kwargs.pop(name)) for name in options}
         overrides["url"] = overrides["url"] or context.obj  # given before the command
         settings = Settings.from_env(overrides=overrides, reads_keys=reads_keys)
@@ -125,17 +126,6 @@ def _with_settings(
     # Typer reads the options from the signature.
     vars(run)["__signature__"] = inspect.Signature([*own, *common, context])
     return run
-
-
-def _refuse_undecodable(value: object) -> None:
-    """Raise for text with bytes that are not UTF-8; the path of a file may have them."""
-    for text in value if isinstance(value, list) else [value]:
-        try:
-            _ = isinstance(text, str) and text.encode()
-        except UnicodeEncodeError:
-            raise ConfigurationError(
-                f"argument {text!r} is not UTF-8: check the encoding of the terminal or the script"
-            ) from None
 
 
 def confirm(consequence: str, *, yes: bool) -> None:
