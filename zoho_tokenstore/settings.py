@@ -127,12 +127,6 @@ class Settings:
             schema = TokenSchema(values["table"] or DEFAULT_TABLE, values["schema"] or None)
         except ConfigurationError as error:
             raise ConfigurationError(f"{PREFIX}TABLE or {PREFIX}SCHEMA: {error}") from error
-        audit = SWITCH.get(values["audit"] or "on")
-        if audit is None:
-            raise ConfigurationError(f"{PREFIX}AUDIT is invalid: set it to 'on' or 'off'")
-        accept_readable = FLAG.get(values["accept_readable"] or "0")
-        if accept_readable is None:
-            raise ConfigurationError(f"{PREFIX}ACCEPT_READABLE is invalid: set it to '1' or '0'")
         connections = values["connections"] or str(DEFAULT_CONNECTIONS)
         if not connections.isdecimal() or int(connections) < 1:
             raise ConfigurationError(
@@ -142,12 +136,20 @@ class Settings:
             url,
             schema,
             _keyring(values["keys"], values["keys_file"]),
-            audit,
+            _choice("audit", values["audit"] or "on", SWITCH),
             parse_duration(values["audit_retention"], f"{PREFIX}AUDIT_RETENTION"),
-            accept_readable,
+            _choice("accept_readable", values["accept_readable"] or "0", FLAG),
             int(connections),
             _endpoint(values["accounts_url"]),
         )
+
+
+def _choice(name: str, value: str, choices: Mapping[str, bool]) -> bool:
+    if value not in choices:
+        raise ConfigurationError(
+            f"{PREFIX}{name.upper()} is invalid: set it to {' or '.join(map(repr, choices))}"
+        )
+    return choices[value]
 
 
 def check_utf8(name: str, value: object) -> None:

@@ -63,11 +63,10 @@ def audit(
     """Show the audit log in chronological order."""
     age = parse_duration(since, "--since")
     begin = datetime.fromtimestamp(0, UTC) if age is None else datetime.now(UTC) - age
-    rows = list[dict[str, Any]]()
+    rows = []
     with open_table(settings) as opened:
-        if token_id is not None:
-            token_id = complete_audited_id(opened.database, opened.table, token_id)
-        filters = {"token_id": token_id, "user_name": user, "event": event}
+        wanted = token_id and complete_audited_id(opened.database, opened.table, token_id)
+        filters = {"token_id": wanted, "user_name": user, "event": event}
         for entry in _entries(opened, begin, filters):
             if as_json:
                 data.print(json.dumps(entry))
