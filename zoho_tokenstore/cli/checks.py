@@ -13,7 +13,9 @@ from zoho_tokenstore.encryption.codec import EncryptedCodec
 from zoho_tokenstore.errors import (
     DamagedRowError,
     DecryptionError,
+    MissingPrivilegeError,
     MissingSDKError,
+    SchemaMissingError,
     TokenStoreError,
 )
 from zoho_tokenstore.schema.additions import added_by_others
@@ -132,7 +134,14 @@ def _journal(opened: TokenTables) -> Result | None:
 
 def _schema(opened: TokenTables) -> Result:
     schema = opened.schema
-    opened.database.read(lambda session: schema.ready(session.connection(), create=False))
+    try:
+        opened.database.read(lambda session: schema.ready(session.connection(), create=False))
+    except SchemaMissingError as error:
+        backend = opened.database.backend
+        grant = opened.database.read(backend.missing_grant_to_create, schema.namespace)
+        if grant is None:
+            raise
+        raise MissingPrivilegeError(f"{error}, which needs {grant}") from error
     added = added_by_others(opened.database, schema)
     if added:
         return "ok", f"{schema.name}, revision {HEAD} (head), with additions: {', '.join(added)}"

@@ -164,6 +164,15 @@ class Backend:
         """Return the journal mode of a database file, ``None`` for a server."""
         return None
 
+    def missing_grant_to_create(self, session: Session, schema: str | None) -> str | None:
+        """Return the ``GRANT`` that this user needs to create tables, ``None`` if unknown or not.
+
+        Args:
+            session: Where to ask.
+            schema: The schema of the tables, ``None`` for the connection's default.
+        """
+        return None
+
     def is_encrypted(self, connection: DriverConnection) -> bool | None:
         """Return whether a driver's connection is encrypted, ``None`` where that is unknown."""
         return None

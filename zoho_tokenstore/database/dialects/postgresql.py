@@ -25,9 +25,11 @@ from sqlalchemy import (
     any_,
     bindparam,
     event,
+    text,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.dialects.backend import (
     Backend,
@@ -51,6 +53,14 @@ PSYCOPG: Final = "postgresql+psycopg"
 # tcp_user_timeout in milliseconds: without it the kernel waits a quarter of an hour for a lost
 # packet.
 TIMEOUTS: Final = {"connect_timeout": 10, "tcp_user_timeout": 30_000}
+
+
+SCHEMA_WITHOUT_CREATE: Final = """
+SELECT nspname, current_user FROM pg_namespace
+WHERE nspname = COALESCE(CAST(:schema AS text), current_schema(), 'public')
+AND NOT has_schema_privilege(oid, 'CREATE')
+"""
+"""The schema of the tables and the user, if the user may not create a table there."""
 
 
 class PostgreSQL(Backend):
@@ -127,6 +137,12 @@ class PostgreSQL(Backend):
         return (
             f"says: {words}; run GRANT SELECT, INSERT, UPDATE, DELETE ON {found['name']} TO {user}"
         )
+
+    def missing_grant_to_create(self, session: Session, schema: str | None) -> str | None:
+        """Ask the server."""
+        parameters = {"schema": schema}
+        denied = session.execute(text(SCHEMA_WITHOUT_CREATE), parameters).first()
+        return None if denied is None else "GRANT USAGE, CREATE ON SCHEMA {} TO {}".format(*denied)
 
     def roll_back(self, connection: DriverConnection) -> None:
         """Send the statement: psycopg2 in autocommit knows of no transaction to roll back."""
