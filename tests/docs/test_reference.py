@@ -4,7 +4,8 @@ import inspect
 import re
 from pathlib import Path
 
-from zoho_tokenstore import errors
+from zoho_tokenstore import SQLAlchemyTokenStore, errors
+from zoho_tokenstore.settings import NAMES
 
 REFERENCE = Path(__file__).parents[2] / "docs/reference"
 
@@ -19,3 +20,18 @@ def test_the_table_of_errors_has_every_class_once_with_its_reason_and_its_remedy
         when, todo = row.rsplit(" |", 1)
         assert when, name
         assert todo.strip() or "base class" in when, name
+
+
+def test_the_table_of_settings_has_every_argument_and_every_variable():
+    page = (REFERENCE / "configuration.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \|(.+)\|(.+)\|(.+)\|.+\|$", page, re.MULTILINE)
+    parameters = list(inspect.signature(SQLAlchemyTokenStore.__init__).parameters.values())[1:]
+    defaults = {
+        each.name: "required" if each.default is each.empty else repr(each.default)
+        for each in parameters
+    }
+    shown = {name: default.strip(" `").replace('"', "'") for name, *_, default in rows}
+    shown["refresh"] = defaults["refresh"]  # whose repr has every field
+    assert shown == defaults
+    variables = {variable.strip(" `") for _, variable, *_ in rows} - {""}
+    assert variables == {name.upper() for name in NAMES}
