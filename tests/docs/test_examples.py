@@ -5,6 +5,7 @@ import re
 import runpy
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -137,6 +138,20 @@ def test_every_link_between_pages_leads_somewhere():
     for path in [*PAGES, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]:
         for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
             assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_the_readmes_links_are_absolute_and_lead_to_files_of_this_repository():
+    # The README is shown by package indexes, which do not have the files next to it.
+    readme = (ROOT / "README.md").read_text()
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    used = set(re.findall(r"\]\[([\w-]+)\]", readme))
+    links = dict(re.findall(r"^\[([\w-]+)\]: (.+)$", readme, re.MULTILINE))
+    assert used == set(links)
+    assert not re.findall(r"\]\(", readme)
+    for url in links.values():
+        path = url.replace(f"{urls['Documentation']}en/latest/", "docs/").replace(".html", ".md")
+        path = path.replace(f"{urls['Repository']}/blob/main/", "")
+        assert (ROOT / path).is_file(), url
 
 
 def test_the_readme_names_the_make_targets():
