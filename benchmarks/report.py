@@ -141,9 +141,8 @@ def _profile(results: Results) -> Iterator[str]:
         owners = unique(owner for one in records for owner in one["shares"])
         yield "## Where the time goes"
         yield (
-            "Samples of the Python function that is at work, in per cent of a call's time: what a "
-            "target that is missed is made of. What C code takes is counted as its caller's, so "
-            "AES-GCM is in encryption."
+            "Samples of the running Python function, in percent of a call's time. The time of C "
+            "code counts as its caller's, so AES-GCM is in encryption."
         )
         rows = [
             [
@@ -173,9 +172,9 @@ def _throughput(results: Results) -> Iterator[str]:
     records = list(records_of(results, "throughput"))
     if records:
         yield (
-            "Nine lookups to one save, of any of 1,000 users. Wrong is a token that was another "
-            "user's or none; failed is a call that raised, or a process that could not open the "
-            "store at all."
+            "Nine lookups for each save, of random users among 1,000. A wrong result is no token, "
+            "or another user's. A failure is a call that raised, or a process that could not open "
+            "the store."
         )
         rows = [
             [
@@ -201,10 +200,10 @@ def _crowds(results: Results) -> Iterator[str]:
         sizes = sorted({one["processes"] for one in records})
         yield (
             "Processes with the real SDK that read a record at the same moment. Zoho takes a "
-            "second for a refresh, and allows ten of one refresh token in ten minutes. In each "
-            "cell: the refreshes that it was asked for, the processes that got their record, and "
-            "when the last one had its answer. Of many processes on few cores some come so late "
-            "that they find the new token."
+            "second for a refresh, and allows ten per refresh token in ten minutes. Each cell has "
+            "the number of requests to Zoho, the processes that got their record, and the time "
+            "until the last answer. With many processes on few cores, some start so late that they "
+            "find the new token."
         )
         yield "![Requests for a refresh against the number of processes](crowds.svg)"
         rows = [
