@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo portal test check docs bench bench-full clean
+.PHONY: demo portal test check docs bench bench-full sdks dist clean
 
 demo: .venv/installed
 	$(BIN)/zoho-tokenstore demo
@@ -29,6 +29,15 @@ bench: .venv/developing
 bench-full: .venv/developing
 	PYTHONPATH=tests $(BIN)/python -m benchmarks full
 	$(BIN)/python docs/performance.py
+
+sdks: .venv/developing
+	$(BIN)/nox -s sdk sdk_both
+
+dist: .venv/developing
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/nox -s dist
 
 .venv/installed: pyproject.toml
 	$(PYTHON) -m venv .venv

@@ -181,3 +181,14 @@ def wheel(session: nox.Session) -> None:
     """Build the wheel and use it in an environment that has nothing else."""
     _install(session, "test")
     session.run("pytest", "tests/test_wheel.py")
+
+
+@nox.session
+@nox.parametrize("kind", ["*.whl", "*.tar.gz"])
+def dist(session: nox.Session, kind: str) -> None:
+    """Install what `make dist` has built in a clean environment, and run the demonstration."""
+    (built,) = Path("dist").absolute().glob(kind)
+    session.install(f"zoho-tokenstore[sdk8-0] @ {built.as_uri()}")
+    session.chdir(session.create_tmp())
+    session.run("zoho-tokenstore", "--version")
+    session.run("zoho-tokenstore", "demo")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -44,6 +45,25 @@ def test_the_wheel_holds_the_migrations_the_licence_and_the_type_marker(wheel):
     } <= names
     assert any(name.endswith("LICENSE") for name in names)
     assert not any(name.startswith(("tests", "docs", "migrations")) for name in names)
+
+
+def test_the_source_distribution_holds_the_tests_and_the_documentation(tmp_path):
+    command = [sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", tmp_path]
+    subprocess.run([*command, ROOT], check=True, capture_output=True)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    assert {
+        "LICENSE",
+        "Makefile",
+        "docs/conf.py",
+        "docs/index.md",
+        "docs/explanation/performance/size.svg",
+        "migrations/env.py",
+        "tests/conftest.py",
+        "zoho_tokenstore/py.typed",
+    } <= names
+    assert not any("_build" in name or "__pycache__" in name for name in names)
 
 
 def test_the_wheel_alone_migrates_and_serves(wheel, tmp_path):
