@@ -32,6 +32,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_preserve_defaults = True  # or os.environ as a default shows the environment of the build
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"  # attributes are listed as such
 napoleon_google_docstring = True
 
 SAYS_NOTHING: Final = {"None", "Self", "Any"}

@@ -99,12 +99,12 @@ class LocalZoho:
 
     @property
     def url(self) -> str:
-        """Base URL of the CRM API: first and third argument of ``DataCenter.Environment``."""
+        """Base URL of the CRM API, first and third argument of ``DataCenter.Environment``."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def accounts_url(self) -> str:
-        """Token endpoint: second argument of ``DataCenter.Environment``."""
+        """Token endpoint, second argument of ``DataCenter.Environment``."""
         return f"{self.url}{OAUTH_PATH}"
 
     def grant(self, email: str) -> str:
