@@ -23,6 +23,8 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = "zoho_tokenstore"
+html_static_path = ["_static"]
+html_css_files = ["style.css"]
 exclude_patterns = ["_build"]
 nitpicky = False
 

@@ -25,13 +25,13 @@ class RefreshEvent:
     """An event of a refresh or a first login, for logs and metrics.
 
     Attributes:
-        kind: ``"refreshed"`` by this worker; ``"failed"`` in this worker; ``"waited"`` for another
-            worker's; ``"late"`` when it came after its lease had ended and a newer token had been
-            stored; ``"refused"`` when none may be made now.
+        kind: ``"refreshed"`` and ``"failed"`` are refreshes by this worker; ``"waited"`` is a wait
+            for another worker's refresh; ``"late"`` is a refresh that ended after its lease, when a
+            newer token was stored; ``"refused"`` is a refresh that is not allowed now.
         token_id: The id of the stored token, ``None`` at a first login.
         seconds: Duration of the refresh, or of this worker's wait.
         early: Whether the token was still valid.
-        reason: Why it failed or was refused; Zoho's error code where it has sent one.
+        reason: Reason of a failure or refusal; Zoho's error code if there is one.
     """
 
     kind: EventKind
@@ -96,7 +96,7 @@ class RefreshPolicy:
 
 @dataclass(frozen=True, slots=True)
 class TokenPolicy:
-    """Limits after which a stored token is not served any more, and deleted at its next lookup.
+    """Limits after which a stored token is no longer served, and is deleted at its next lookup.
 
     Attributes:
         max_age: Maximum time since the user's last login: a ``timedelta``, or seconds.

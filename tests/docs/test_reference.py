@@ -24,14 +24,13 @@ def test_the_table_of_errors_has_every_class_once_with_its_reason_and_its_remedy
 
 def test_the_table_of_settings_has_every_argument_and_every_variable():
     page = (REFERENCE / "configuration.md").read_text()
-    rows = re.findall(r"^\| `(\w+)` \|(.+)\|(.+)\|(.+)\|.+\|$", page, re.MULTILINE)
+    rows = re.findall(r"^\| `(\w+)(?:=(.+?))?` \|(.+?)\|.+\|.+\|$", page, re.MULTILINE)
     parameters = list(inspect.signature(SQLAlchemyTokenStore.__init__).parameters.values())[1:]
     defaults = {
-        each.name: "required" if each.default is each.empty else repr(each.default)
-        for each in parameters
+        each.name: "" if each.default is each.empty else repr(each.default) for each in parameters
     }
-    shown = {name: default.strip(" `").replace('"', "'") for name, *_, default in rows}
+    shown = {name: default.replace('"', "'") for name, default, _ in rows}
     shown["refresh"] = defaults["refresh"]  # whose repr has every field
     assert shown == defaults
-    variables = {variable.strip(" `") for _, variable, *_ in rows} - {""}
+    variables = {variable.strip(" `") for *_, variable in rows} - {""}
     assert variables == {name.upper() for name in NAMES}

@@ -50,9 +50,9 @@ class Key:
 class Keyring:
     """The keys of a store: the first encrypts, all of them decrypt.
 
-    Made by :meth:`from_text`, :meth:`from_file` or :meth:`from_callable`. The latter two look
-    again, every ten seconds at most, when a value turns up that none of the keys fits: a key that
-    is appended where they look needs no restart. Which key encrypts is settled at the start.
+    Create it with :meth:`from_text`, :meth:`from_file` or :meth:`from_callable`. The latter two
+    read the keys again, at most every ten seconds, when no key fits a stored value: an appended key
+    needs no restart. The key that encrypts stays the same until a restart.
     """
 
     def __init__(self, keys: Sequence[Key], fetch: Callable[[], str] | None = None) -> None:
