@@ -111,7 +111,7 @@ def test_a_refused_login_is_counted_and_named(sqlite_url, run_command, zoho, tmp
         zoho.refuse(row["refresh_token"])
         with pytest.raises(SDKException):
             application.visit(new_token(refresh_token=row["refresh_token"]), "alice@example.com")
-        shown = Watch(store._tables).lines()
+        shown = Watch(store._opened.tables).lines()
     assert row_of(shown, "need a login") == ["1"]
     assert row_of(shown, "login") == ["1"], "the failure"
     assert f"  {row['user_name']}" in shown
@@ -129,7 +129,7 @@ def test_watch_shows_states_refreshes_and_users(shared_url):
     fill(shared_url)
     with opened(shared_url) as store:
         store.get_tokens()
-        lines = Watch(store._tables).lines()
+        lines = Watch(store._opened.tables).lines()
     for label, number in {
         "logins": 5,
         "valid": 1,
@@ -165,7 +165,7 @@ def test_whole_tables_are_read_for_a_twentieth_of_the_time(sqlite_url, monkeypat
     monkeypatch.setattr(watch.time, "monotonic", lambda: now)
     with opened(sqlite_url) as store:
         store.save_token(login("alice"))
-        watched = Watch(store._tables)
+        watched = Watch(store._opened.tables)
         for _ in range(30):
             lines = watched.lines()
             now += watch.INTERVAL
@@ -179,7 +179,7 @@ def test_recent_entries_are_found_by_the_primary_key(sqlite_url):
         sent = []
         engine = store._database._connections.engines.autocommit
         event.listen(engine, "before_cursor_execute", lambda *args: sent.append(args[2:4]))
-        recent(store._tables, 5)
+        recent(store._opened.tables, 5)
     ((statement, parameters),) = sent
     with_values = statement.replace("?", repr(parameters[0]))
     plan = execute(sqlite_url, text(f"EXPLAIN QUERY PLAN {with_values}"))
@@ -190,7 +190,7 @@ def test_recent_entries_are_found_by_the_primary_key(sqlite_url):
 def test_a_database_that_fails_is_shown_until_it_is_back(sqlite_url):
     with opened(sqlite_url) as store:
         store.save_token(login("alice"))
-        watched = Watch(store._tables)
+        watched = Watch(store._opened.tables)
         execute(sqlite_url, text("ALTER TABLE oauthtoken RENAME TO gone"))
         assert "no such table" in "\n".join(watched.lines())
         execute(sqlite_url, text("ALTER TABLE gone RENAME TO oauthtoken"))
