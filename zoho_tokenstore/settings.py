@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
@@ -34,6 +34,16 @@ NAMES: Final = (
     "accounts_url",
 )
 """The variables, without their prefix and in small letters."""
+
+STORE_OPTIONS: Final = (
+    "keyring",
+    "audit",
+    "audit_retention",
+    "accept_readable",
+    "connections",
+    "accounts_url",
+)
+"""The settings that are arguments of a store by the same name."""
 
 LONGEST: Final = timedelta(days=365_000)
 UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -104,6 +114,11 @@ class Settings:
             # Tracebacks with local variables would show the environment.
             environ, overrides, options, values = {}, None, {}, {}
             raise error.with_traceback(None) from error.__cause__
+
+    @property
+    def store_options(self) -> dict[str, Any]:
+        """The arguments of a store, besides the database and the names of its tables."""
+        return {name: getattr(self, name) for name in STORE_OPTIONS}
 
     @classmethod
     def _checked(cls, values: Mapping[str, str | None]) -> Self:

@@ -135,20 +135,11 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         """
         settings = Settings.from_env(environ)
         names = settings.token_schema
-        own = (
-            "keyring",
-            "audit",
-            "audit_retention",
-            "accept_readable",
-            "connections",
-            "accounts_url",
-        )
-        options = {name: getattr(settings, name) for name in own} | options
+        options = settings.store_options | options
         return cls(settings.url, table=names.name, schema=names.namespace, **options)
 
     def _pickled_options(self) -> dict[str, Any]:
-        # The URL in use, because a relative path may mean another file elsewhere.
-        return {"database": self._database.url}
+        return {"database": self._database.url}  # a relative path may mean another file elsewhere
 
     @hides_frames
     def access_token(self, user_name: str, *, client_id: str | None = None) -> AccessToken:

@@ -23,7 +23,6 @@ from zoho_tokenstore.storage import activity
 from zoho_tokenstore.storage.activity import recent
 
 LEASES = companion_table(TABLE, "lease")
-SOON = in_milliseconds(timedelta(minutes=2))
 
 
 def insert_leases(url, *leases):
@@ -44,7 +43,7 @@ def fill(url, keys=""):
     save(
         url,
         login("valid", expiry=LATER),
-        login("due", expiry=SOON),
+        login("due", expiry=in_milliseconds(timedelta(minutes=4))),
         login("expired", expiry=EARLIER),
         make_token("lapsed", access_token="1000.access.lapsed", expiry=EARLIER),
         make_token("unknown", refresh_token="1000.refresh.unknown"),
@@ -52,9 +51,9 @@ def fill(url, keys=""):
     )
     insert_leases(
         url,
-        {"until": after(seconds=20), "owner": "a"},
+        {"until": after(minutes=4), "owner": "a"},
         {"until": after(seconds=-20), "owner": "b"},
-        {"failure": "throttled", "retry_at": after(seconds=90)},
+        {"failure": "throttled", "retry_at": after(minutes=4)},
         {"failure": "invalid_client", "retry_at": after(minutes=-2)},
         {"failure": "ReadTimeout", "retry_at": after(seconds=-1)},
         {"failure": "ReadTimeout", "retry_at": after(minutes=-20)},

@@ -42,11 +42,8 @@ def refresh(
         table=names.name,
         schema=names.namespace,
         create=False,
-        keyring=settings.keyring,
-        accept_readable=settings.accept_readable,
-        audit=settings.audit,
-        accounts_url=accounts_url or settings.accounts_url,
         sdk=any_installed(),
+        **settings.store_options | ({"accounts_url": accounts_url} if accounts_url else {}),
     )
     with store:
         token = store.refresh_now(user, client_id=client)
