@@ -1,5 +1,6 @@
 """``watch`` and ``stats --prometheus``: what operators and monitors see at a glance."""
 
+import json
 import os
 import pty
 import re
@@ -84,6 +85,21 @@ def test_stats_are_printed_for_prometheus(shared_url, run_command, keys):
     }
     move_entries(shared_url, DAY)
     assert 'created"} 0\n' in run_command(shared_url, "stats", "--prometheus", KEYS=keys).out
+
+
+def test_the_same_logins_are_needed_as_in_a_list(shared_url, run_command):
+    tokens = {"lapsed": EARLIER, "valid": LATER, "unknown": None}
+    for name, expiry in tokens.items():
+        save(shared_url, make_token(name, access_token=f"1000.access.{name}", expiry=expiry))
+    save(shared_url, login("alice"))
+    samples = run_command(shared_url, "stats", "--prometheus").out
+    listed = json.loads(run_command(shared_url, "list", "--needs-login", "--json").out)
+    assert f"tokens_needing_login {len(listed)}\n" in samples
+    with tables_of(shared_url) as tables:
+        lines = Watch(tables).lines()
+    assert [line for line in lines if line.strip() in tokens] == [
+        f"  {name}" for name in sorted(row["user_name"] for row in listed)
+    ]
 
 
 def test_the_text_format_is_prometheus_own(sqlite_url, run_command):

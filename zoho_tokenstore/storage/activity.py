@@ -46,7 +46,7 @@ class LoginCounts:
     Attributes:
         states: Number of tokens whose access token is ``"valid"``, ``"due"`` for a refresh,
             ``"expired"`` or of an ``"unknown"`` expiry.
-        needs_login: Number of tokens whose users must log in again.
+        needs_login: Number of tokens whose users must log in again, now or when they expire.
         named: Some of these users.
     """
 
@@ -80,15 +80,15 @@ def count_logins(opened: TokenTables) -> LoginCounts:
     c = opened.table.c
     now = database_time(opened.database)
     due = now + DUE // timedelta(milliseconds=1)
-    # Expired for good, by the digests, which are there with and without encryption.
-    lapsed = and_(c.refresh_digest.is_(None), c.access_digest.is_not(None), c.expiry <= now)
+    # By the digests, which are there with and without encryption.
+    unrefreshable = and_(c.refresh_digest.is_(None), c.access_digest.is_not(None))
     states = {
         "valid": c.expiry > due,
         "due": and_(c.expiry > now, c.expiry <= due),
         "expired": c.expiry <= now,
         "unknown": c.expiry.is_(None),
     }
-    counted = select(*map(_number_of, (*states.values(), lapsed))).select_from(opened.table)
+    counted = select(*map(_number_of, (*states.values(), unrefreshable))).select_from(opened.table)
     *numbers, number = opened.database.read(
         lambda session: list(map(int, session.execute(counted).one()))
     )
@@ -96,7 +96,7 @@ def count_logins(opened: TokenTables) -> LoginCounts:
     return LoginCounts(
         dict(zip(states, numbers, strict=True)),
         number + len(refused),
-        _named(opened, lapsed, [*refused][:NAMED]),
+        _named(opened, unrefreshable, [*refused][:NAMED]),
     )
 
 
@@ -156,10 +156,10 @@ def _number_of(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _named(
-    opened: TokenTables, lapsed: ColumnElement[bool], refused: Sequence[str]
+    opened: TokenTables, unrefreshable: ColumnElement[bool], refused: Sequence[str]
 ) -> tuple[str, ...]:
     name = opened.table.c.user_name
     are_refused = TokenQueries(opened.database, opened.table).rows_with_ids(refused)
-    query = select(name).where(or_(lapsed, are_refused), name.is_not(None)).limit(NAMED)
+    query = select(name).where(or_(unrefreshable, are_refused), name.is_not(None)).limit(NAMED)
     names = opened.database.read(lambda session: session.scalars(query).all())
     return tuple(sorted(set(map(str, names))))
