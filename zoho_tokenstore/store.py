@@ -116,9 +116,9 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         coordinator = RefreshCoordinator(refresh or RefreshPolicy(), leases, digest=self._digest)
         if refresh is not None:
             self._coordinate(coordinator, self._save_claimed)
-        endpoint = None if accounts_url is None else checked_endpoint(accounts_url)
+        self.accounts_url = None if accounts_url is None else checked_endpoint(accounts_url)
         self._access_tokens = AccessTokens(
-            coordinator, self._find_record, self._save_claimed, endpoint
+            coordinator, self._find_record, self._save_claimed, self.accounts_url
         )
 
     @classmethod

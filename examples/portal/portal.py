@@ -9,7 +9,6 @@ import students
 from flask import Flask, abort, flash, redirect, render_template, request, session, url_for
 from flask_wtf import CSRFProtect
 from werkzeug.exceptions import HTTPException
-from zohocrmsdk.src.com.zoho.crm.api.dc.data_center import DataCenter
 from zohocrmsdk.src.com.zoho.crm.api.exception import SDKException
 from zohocrmsdk.src.com.zoho.crm.api.initializer import Initializer
 
@@ -47,12 +46,9 @@ def create_app() -> Flask:
         scopes=SCOPES,
         accounts_url=env.get("ZOHO_TOKENSTORE_ACCOUNTS_URL", "https://accounts.zoho.com"),
     )
-    environment = None  # that of each user's data center
-    if local := env.get("PORTAL_LOCAL_ZOHO"):
-        environment = DataCenter.Environment(local, f"{local}/oauth/v2/token", local)
     os.chdir(tempfile.mkdtemp(prefix="portal-"))  # where the SDK keeps its descriptions of fields
-    add_login(app, store, flow, environment)
-    add_students(app, store, environment)
+    add_login(app, store, flow)
+    add_students(app, store)
     add_problems(app)
     return app
 
@@ -62,7 +58,7 @@ def user_name() -> str:
     return session.get("user_name") or abort(redirect(url_for("index")))
 
 
-def add_login(app: Flask, store: SQLAlchemyTokenStore, flow: LoginFlow, environment: Any) -> None:
+def add_login(app: Flask, store: SQLAlchemyTokenStore, flow: LoginFlow) -> None:
     """Add the start page, the way to Zoho and back, and the end."""
 
     @app.get("/")
@@ -88,7 +84,7 @@ def add_login(app: Flask, store: SQLAlchemyTokenStore, flow: LoginFlow, environm
     def log_out() -> Any:
         name = user_name()
         session.clear()
-        with store.acting_as(name, environment=environment):
+        with store.acting_as(name):
             token = Initializer.get_initializer().token
             token.revoke(token.get_id())
             token.remove()
@@ -96,20 +92,20 @@ def add_login(app: Flask, store: SQLAlchemyTokenStore, flow: LoginFlow, environm
         return redirect(url_for("index"))
 
 
-def add_students(app: Flask, store: SQLAlchemyTokenStore, environment: Any) -> None:
+def add_students(app: Flask, store: SQLAlchemyTokenStore) -> None:
     """Add the pages on which a user works: by the SDK, and one by plain REST."""
 
     @app.get("/students")
     def list_students() -> Any:
         word = request.args.get("word", "").strip()
-        with store.acting_as(user_name(), environment=environment):
+        with store.acting_as(user_name()):
             rows = students.listed(word)
         return render_template("students.html", students=rows, word=word)
 
     @app.get("/students/new")
     @app.get("/students/<int:number>")
     def show_student(number: int | None = None) -> Any:
-        with store.acting_as(user_name(), environment=environment):
+        with store.acting_as(user_name()):
             student = {} if number is None else students.read(number) or abort(404)
         return render_template("student.html", student=student)
 
@@ -117,7 +113,7 @@ def add_students(app: Flask, store: SQLAlchemyTokenStore, environment: Any) -> N
     @app.post("/students/<int:number>")
     def save_student(number: int | None = None) -> Any:
         values = request.form.to_dict()
-        with store.acting_as(user_name(), environment=environment):
+        with store.acting_as(user_name()):
             refusal = students.save(number, values)
         if refusal is not None:
             flash(f"Zoho has not saved that: {refusal}")

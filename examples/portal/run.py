@@ -38,7 +38,6 @@ def main() -> None:
                 "ZOHO_CLIENT_ID": "1000.PORTAL",
                 "ZOHO_CLIENT_SECRET": secrets.token_hex(21),
                 "ZOHO_TOKENSTORE_ACCOUNTS_URL": zoho.accounts_url,
-                "PORTAL_LOCAL_ZOHO": zoho.url,
             }
         for name, value in defaults.items():
             os.environ.setdefault(name, value)

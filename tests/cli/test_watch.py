@@ -18,8 +18,10 @@ from sdks import Application, SDKException, new_token
 from support import KEY, execute, known, login, make_token, stored, wait_until
 from tables import DAY, EARLIER, LATER, TABLE, in_milliseconds, move_entries, opened, save
 from zoho_tokenstore.cli import watch
+from zoho_tokenstore.cli.options import open_table
 from zoho_tokenstore.cli.watch import Watch
 from zoho_tokenstore.schema.models import companion_table
+from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage import activity
 from zoho_tokenstore.storage.activity import recent
 
@@ -37,6 +39,10 @@ def insert_leases(url, *leases):
 
 def after(**span):
     return int(in_milliseconds(timedelta(**span)))
+
+
+def tables_of(url):
+    return open_table(Settings.from_env({"ZOHO_TOKENSTORE_URL": url}))
 
 
 def fill(url, keys=""):
@@ -126,7 +132,8 @@ def test_a_refused_login_is_counted_and_named(sqlite_url, run_command, zoho, tmp
         zoho.refuse(row["refresh_token"])
         with pytest.raises(SDKException):
             application.visit(new_token(refresh_token=row["refresh_token"]), "alice@example.com")
-        shown = Watch(store._opened.tables).lines()
+    with tables_of(sqlite_url) as tables:
+        shown = Watch(tables).lines()
     assert row_of(shown, "need a login") == ["1"]
     assert row_of(shown, "login") == ["1"], "the failure"
     assert f"  {row['user_name']}" in shown
@@ -142,9 +149,8 @@ def row_of(lines, label):
 
 def test_watch_shows_states_refreshes_and_users(shared_url):
     fill(shared_url)
-    with opened(shared_url) as store:
-        store.get_tokens()
-        lines = Watch(store._opened.tables).lines()
+    with tables_of(shared_url) as tables:
+        lines = Watch(tables).lines()
     for label, number in {
         "logins": 5,
         "valid": 1,
@@ -178,9 +184,9 @@ def test_whole_tables_are_read_for_a_twentieth_of_the_time(sqlite_url, monkeypat
 
     monkeypatch.setattr(watch, "count_logins", count_slowly)
     monkeypatch.setattr(watch.time, "monotonic", lambda: now)
-    with opened(sqlite_url) as store:
-        store.save_token(login("alice"))
-        watched = Watch(store._opened.tables)
+    save(sqlite_url, login("alice"))
+    with tables_of(sqlite_url) as tables:
+        watched = Watch(tables)
         for _ in range(30):
             lines = watched.lines()
             now += watch.INTERVAL
@@ -189,12 +195,12 @@ def test_whole_tables_are_read_for_a_twentieth_of_the_time(sqlite_url, monkeypat
 
 
 def test_recent_entries_are_found_by_the_primary_key(sqlite_url):
-    with opened(sqlite_url) as store:
-        store.save_token(login("alice"))
+    save(sqlite_url, login("alice"))
+    with tables_of(sqlite_url) as tables:
         sent = []
-        engine = store._database._connections.engines.autocommit
+        engine = tables.database._connections.engines.autocommit
         event.listen(engine, "before_cursor_execute", lambda *args: sent.append(args[2:4]))
-        recent(store._opened.tables, 5)
+        recent(tables, 5)
     ((statement, parameters),) = sent
     with_values = statement.replace("?", repr(parameters[0]))
     plan = execute(sqlite_url, text(f"EXPLAIN QUERY PLAN {with_values}"))
@@ -203,9 +209,9 @@ def test_recent_entries_are_found_by_the_primary_key(sqlite_url):
 
 
 def test_a_database_that_fails_is_shown_until_it_is_back(sqlite_url):
-    with opened(sqlite_url) as store:
-        store.save_token(login("alice"))
-        watched = Watch(store._opened.tables)
+    save(sqlite_url, login("alice"))
+    with tables_of(sqlite_url) as tables:
+        watched = Watch(tables)
         execute(sqlite_url, text("ALTER TABLE oauthtoken RENAME TO gone"))
         assert "no such table" in "\n".join(watched.lines())
         execute(sqlite_url, text("ALTER TABLE gone RENAME TO oauthtoken"))

@@ -30,7 +30,6 @@ def portal(zoho, tmp_path):
         ZOHO_TOKENSTORE_URL=f"sqlite:///{tmp_path / 'tokens.db'}",
         ZOHO_TOKENSTORE_KEYS=Keyring.generate_key(),
         ZOHO_TOKENSTORE_ACCOUNTS_URL=zoho.accounts_url,
-        PORTAL_LOCAL_ZOHO=zoho.url,
         PORTAL_REDIRECT_URL=f"{address}/callback",
         PORTAL_SECRET_KEY=secrets.token_hex(16),
         TMPDIR=str(tmp_path),

@@ -6,6 +6,7 @@ In every generation ``Initializer.get_initializer`` prefers the thread's own ini
 """
 
 import asyncio
+import inspect
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +32,14 @@ _loading: Final = threading.Lock()
 
 
 class ActingStore(RecordStore):
-    """A store as whose users a thread can act."""
+    """A store as whose users a thread can act.
+
+    Attributes:
+        accounts_url: The token endpoint that is asked for users of an unknown data center, ``None``
+            for none.
+    """
+
+    accounts_url: str | None = None
 
     @contextmanager
     def acting_as(
@@ -49,7 +57,8 @@ class ActingStore(RecordStore):
         Args:
             user_name: The name under which the user's token is stored.
             client_id: The client, for a user who has logged in with several.
-            environment: The SDK's ``Environment``; by default that of the token's data center.
+            environment: The SDK's ``Environment``; by default that of the token's data center, or
+                of the store's ``accounts_url``.
 
         Raises:
             UnknownUserError: No token is stored for this user and client.
@@ -96,14 +105,14 @@ def _refuse_event_loop() -> None:
 
 @contextmanager
 def _act_as(
-    sdk: SDKBinding, store: object, row: TokenRecord, environment: SDKEnvironment | None
+    sdk: SDKBinding, store: ActingStore, row: TokenRecord, environment: SDKEnvironment | None
 ) -> Iterator[None]:
     """Give this thread an initializer of its own within the block."""
     kind = sdk.initializer
     current = kind.get_initializer()
     _load_descriptions(sdk)
     mine = kind()
-    mine.environment = environment or _environment_of(sdk, row, current)
+    mine.environment = environment or _environment_of(sdk, row, current, store.accounts_url)
     mine.store = store
     mine.token = _token_of(sdk, row)
     mine.sdk_config = current.sdk_config if current else _class_of(sdk, "sdk_config", "SDKConfig")()
@@ -130,18 +139,25 @@ def _token_of(sdk: SDKBinding, row: TokenRecord) -> SDKToken:
 
 
 def _environment_of(
-    sdk: SDKBinding, row: TokenRecord, current: SDKInitializer | None
+    sdk: SDKBinding, row: TokenRecord, current: SDKInitializer | None, accounts_url: str | None
 ) -> SDKEnvironment:
-    """Return the environment with the token's API domain: the thread's own, or one of Zoho's."""
+    """Return the environment with the token's API domain.
+
+    It is the thread's own, one of Zoho's, or that of the accounts server that is configured.
+    """
     used = current.environment if current else None
     if used is not None and row.api_domain in (None, used.url):
         return used
     for environment in _known_environments(sdk):
         if environment.url == row.api_domain:
             return environment
+    if accounts_url is not None and row.api_domain is not None:
+        kind = _class_of(sdk, "dc.data_center", "DataCenter").Environment
+        named = {"name": "CONFIGURED"} if "name" in inspect.signature(kind).parameters else {}
+        return kind(row.api_domain, accounts_url, row.api_domain, **named)
     raise ConfigurationError(
         f"the data center of the user {row.user_name!r} is not known from the stored token: pass "
-        "environment=, for example USDataCenter.PRODUCTION()"
+        "environment=, for example USDataCenter.PRODUCTION(), or accounts_url= to the store"
     )
 
 
