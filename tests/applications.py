@@ -29,7 +29,7 @@ def wait_for(url, process):
         assert process.poll() is None, "the application has ended"
         try:
             return requests.get(url, timeout=5)
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             time.sleep(0.1)
     raise AssertionError("the application does not answer")
 

@@ -14,6 +14,7 @@ from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.completion import is_new_login, usable_token
 from zoho_tokenstore.sdk.coordinated_token import ATTRIBUTE, coordinated_type, observer_of
 from zoho_tokenstore.sdk.types import SDKToken
+from zoho_tokenstore.tokens.digests import digest
 from zoho_tokenstore.tokens.record import EXPIRED, TokenRecord
 
 __all__ = ["Complete", "PendingRefresh", "SDKRefreshes", "SaveClaimed", "called_by_sdk"]
@@ -24,6 +25,9 @@ SaveClaimed: TypeAlias = Callable[[TokenRecord, RefreshClaim], tuple[str, TokenR
 SDK_LOOKUPS: Final = ("authenticate", "get_token")
 """The SDK's methods that look a token up in order to use it (A and B; C). Its ``revoke()``, and an
 application's own lookup, do not refresh the token that they find."""
+
+
+TWICE: Final = 2
 
 
 class SDKRefreshes:
@@ -50,6 +54,7 @@ class SDKRefreshes:
         self.find_by_id = find_by_id
         self.save_claimed = save_claimed
         self._coordinated_type = coordinated_type(sdk.token_type)
+        self._logins: dict[str, int] = {}
 
     @property
     def server(self) -> str:
@@ -92,6 +97,7 @@ class SDKRefreshes:
 
         record = None if found is None else complete(found)
         if record is None or found is None:
+            self._notice_lost_login(wanted)
             return self.coordinator.claim_login(wanted, lookup, self.server)
         if not self.coordinator.is_due(record):
             return LookupResult(record)
@@ -101,6 +107,23 @@ class SDKRefreshes:
             if not is_new_login(wanted, found):
                 raise
             return self.coordinator.claim_login(wanted, lookup_login, self.server)
+
+    def _notice_lost_login(self, wanted: TokenRecord) -> None:
+        """Say once that a refresh token is not found any more that this process has used before.
+
+        Two deployments with a refresh token each for one user, of whom they do not know the name,
+        take the row from each other, and refresh at every call.
+        """
+        if wanted.refresh_token is None or wanted.user_name is not None:
+            return
+        key = digest("refresh", wanted.refresh_token)
+        times = self._logins[key] = self._logins.get(key, 0) + 1
+        if times == TWICE:
+            log.warning(
+                "a refresh token that this process has used is not stored any more: another login "
+                "of the same user has replaced it, or it was deleted; let each worker name the "
+                "user, with OAuthToken(user_signature=UserSignature(name)) or acting_as(name)"
+            )
 
     def assign_claim(self, token: SDKToken, claim: RefreshClaim) -> None:
         """Make the SDK refresh this token, or log in with it, and observe how that ends."""
