@@ -49,17 +49,17 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     the database, and sets up an empty one.
 
     Args:
-        database: A database URL (text or SQLAlchemy's ``URL``), or an ``Engine`` that stays yours:
-            :meth:`close` leaves it open.
+        database: A database URL (text or SQLAlchemy's ``URL``), or your own ``Engine``, which
+            :meth:`close` leaves open.
         table: Name of the table.
         schema: Schema of the table, ``None`` for the connection's default.
         create: Whether the first use may set up an empty database. With ``False``, run
             ``zoho-tokenstore upgrade`` in the deployment.
         connections: How many connections to a URL this process may hold. Stores of one URL share
             them, and calls beyond their number wait. The pool of an engine has its own limit.
-        keyring: Keys that encrypt secrets; without them secrets are stored readable.
-        accept_readable: Whether tokens that are stored readable are served although there are
-            keys, while ``zoho-tokenstore keys encrypt`` encrypts them.
+        keyring: Keys that encrypt secrets; without keys, secrets are stored readable.
+        accept_readable: Whether a store with keys also serves readable tokens, while
+            ``zoho-tokenstore keys encrypt`` encrypts them.
         missing_id: Result of a lookup by an unknown id: ``"none"`` returns ``None``, ``"raise"``
             raises the SDK's own error, as releases before 8-0 7.0.0 need.
         refresh: How refreshes are coordinated between all workers, ``None`` for not at all.
@@ -124,14 +124,14 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     @classmethod
     @hides_frames
     def from_env(cls, environ: Mapping[str, str] = os.environ, **options: Any) -> Self:
-        """Make the store of ``ZOHO_TOKENSTORE_URL``, ``_TABLE``, ``_SCHEMA``, ``_KEYS`` and so on.
+        """Create a store from ``ZOHO_TOKENSTORE_URL`` and the other environment variables.
 
         Args:
-            environ: The environment.
-            options: The constructor's other arguments.
+            environ: Environment variables.
+            options: Arguments of the constructor that have no variable, or override one.
 
         Raises:
-            ConfigurationError: A variable is missing or invalid; the error names it.
+            ConfigurationError: A variable is missing or invalid; the message names it.
         """
         settings = Settings.from_env(environ)
         names = settings.token_schema
@@ -145,12 +145,12 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     def access_token(self, user_name: str, *, client_id: str | None = None) -> AccessToken:
         """Return a valid access token of a user, for calls without the SDK.
 
-        One lookup while the stored token is valid. When it is due, one worker refreshes it, be it
-        here or in an SDK; the others wait, or go on with the valid one.
+        It takes one lookup while the stored token is valid. When a refresh is due, one worker
+        refreshes the token, here or in an SDK; the others wait, or continue with the valid token.
 
         Args:
-            user_name: The name under which the user's token is stored.
-            client_id: The client, for a user who has logged in to several.
+            user_name: Name under which the user's token is stored.
+            client_id: Client ID, for a user who has logged in with several clients.
 
         Raises:
             UnknownUserError: No token is stored for this user and client.
@@ -164,9 +164,9 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
 
     @hides_frames
     def refresh_now(self, user_name: str, *, client_id: str | None = None) -> AccessToken:
-        """Refresh a user's access token although it may be valid, and whatever Zoho has refused.
+        """Refresh a user's access token, even if it is valid or Zoho has refused the login.
 
-        For operators, ``zoho-tokenstore refresh``. If Zoho refuses, the stored token stays.
+        This is ``zoho-tokenstore refresh``. If Zoho refuses, the stored token stays.
 
         Args:
             user_name: As in :meth:`access_token`.
@@ -190,16 +190,16 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
 
     @hides_frames
     def invalidate(self, access_token: AccessToken | str) -> None:
-        """Tell that Zoho has refused an access token before its expiry.
+        """Mark an access token as refused by Zoho before its expiry.
 
         If it is still the stored one, the next lookup of any worker refreshes it, once. A token
-        that is not stored any more changes nothing.
+        that is no longer stored changes nothing.
 
         Args:
             access_token: The token, or its text.
 
         Raises:
-            TokenTypeError: It is neither.
+            TokenTypeError: The argument is neither.
             AmbiguousTokenError: More than one row has this text.
             DatabaseError: The database failed.
         """

@@ -49,14 +49,14 @@ class ActingStore(RecordStore):
         client_id: str | None = None,
         environment: SDKEnvironment | None = None,
     ) -> Iterator[None]:
-        """Let the SDK's calls of this thread, within the block, be those of a stored user.
+        """Run the SDK calls of this thread as a stored user, inside the block.
 
-        Other threads go on as who they were; after the block, this one does too. Blocks nest. The
-        SDK need not be initialized; if it is, the block uses its settings.
+        Other threads keep their users, and so does this thread after the block. Blocks can be
+        nested. The SDK need not be initialized; if it is, the block uses its settings.
 
         Args:
-            user_name: The name under which the user's token is stored.
-            client_id: The client, for a user who has logged in with several.
+            user_name: Name under which the user's token is stored.
+            client_id: Client ID, for a user who has logged in with several clients.
             environment: The SDK's ``Environment``; by default that of the token's data center, or
                 of the store's ``accounts_url``.
 

@@ -117,7 +117,7 @@ class SDKTokenStore(ActingStore):
             A new ``OAuthToken``, or ``None`` for an unknown id (see ``missing_id``).
 
         Raises:
-            SDKException: The id is not text, it is that of another login than the token's that this
+            SDKException: The id is not text, it belongs to another login than the token that this
                 thread uses, or the database failed.
         """
         found = self._find_id(id)
@@ -164,15 +164,15 @@ class SDKTokenStore(ActingStore):
 
         Args:
             id: The id that a save has set on the token.
-            token: The SDK's ``OAuthToken``. It stays as it is, unless the stored login has not
-                been made yet: then it is filled in, so that the SDK can make it.
+            token: The SDK's ``OAuthToken``. It is not changed, unless the stored login has not
+                been made yet: then it is filled in place, so that the SDK can log in.
 
         Returns:
             As in :meth:`get_token`; ``None`` also for an unknown id (see ``missing_id``).
 
         Raises:
-            SDKException: The id is not text or that of another login, the token is not of the SDK,
-                or the database failed.
+            SDKException: The id is not text or belongs to another login, the token is not the
+                SDK's, or the database failed.
         """
         caller = self._sdk.read_token(token)
         found = self._find_id(id)
@@ -187,23 +187,22 @@ class SDKTokenStore(ActingStore):
 
     @_raises_sdk_exception
     def save_token(self, user: SDKUser, token: SDKToken = None) -> None:
-        """Store a token: update the stored one that it identifies, or insert it.
+        """Store a token: update the stored token that matches, or insert it.
 
-        Called as ``save_token(token)`` or, with the user to whom it belongs, as ``save_token(user,
-        token)``.
+        Call it as ``save_token(token)``, or as ``save_token(user, token)`` to set the user.
 
         An update changes the fields that the token has and keeps the others. A stored token without
-        a user that holds the same grant or refresh token becomes this user's. After the commit the
-        token's id is set.
+        a user, but with the same grant or refresh token, becomes this user's. The token's id is set
+        after the commit.
 
         Args:
-            user: The SDK's ``UserSignature``; left out, the user is the one that the token names.
+            user: The SDK's ``UserSignature``; by default, the user of the token.
             token: The SDK's ``OAuthToken``, with at least one of access, refresh and grant token.
 
         Raises:
             SDKException: The token is empty or invalid, more than one stored token fits, the id
-                belongs to another user's token, or the database failed. Nothing was stored then;
-                after a :class:`DatabaseUnavailableError` save again to be sure.
+                belongs to another user's token, or the database failed. Nothing was stored, except
+                perhaps after a :class:`DatabaseUnavailableError`: save again.
         """
         if token is None:
             self._save_one(user, self._sdk.read_token(user))
@@ -214,7 +213,7 @@ class SDKTokenStore(ActingStore):
 
     @_raises_sdk_exception
     def delete_token(self, id: str | SDKToken) -> None:
-        """Delete one stored token; one that is not stored changes nothing.
+        """Delete one stored token; an unknown token changes nothing.
 
         Args:
             id: The id that a save has set on the token, or the SDK's ``OAuthToken`` itself, which
@@ -233,7 +232,7 @@ class SDKTokenStore(ActingStore):
 
     @_raises_sdk_exception
     def get_tokens(self) -> list[SDKToken]:
-        """Return all stored tokens; the SDK can be initialised with each of them.
+        """Return all stored tokens; the SDK can be initialized with each of them.
 
         Raises:
             SDKException: The database failed, or some tokens cannot be decrypted; the error names
@@ -250,29 +249,29 @@ class SDKTokenStore(ActingStore):
         """Delete all stored tokens, in one transaction.
 
         Raises:
-            SDKException: The database failed; nothing was deleted.
+            SDKException: The database failed, and nothing was deleted.
         """
         self._delete_all_records()
 
     @hides_frames
     def save_tokens(self, tokens: Iterable[SDKToken]) -> None:
-        """Store many tokens as :meth:`save_token` does, a transaction for every 4,000 of them.
+        """Store many tokens as :meth:`save_token` does, in transactions of 4,000 tokens.
 
         Args:
             tokens: Tokens of the SDK; an iterator is read batch by batch.
 
         Raises:
-            TokenStoreError: As in :meth:`save_token`. Earlier batches are stored, and nothing of
-                the failed one.
+            TokenStoreError: As in :meth:`save_token`. Earlier batches stay stored.
         """
         iterator = iter(tokens)
         while batch := list(islice(iterator, BATCH_SIZE)):
             self._save_batch(batch)
 
     def iter_tokens(self, on_error: Literal["raise", "skip"] = "raise") -> Iterator[SDKToken]:
-        """Yield all stored tokens, holding no more than a page of them in memory.
+        """Yield all stored tokens, with at most one page of them in memory.
 
-        A token that stays stored is yielded once; one saved or deleted concurrently may be yielded.
+        A token that is saved or deleted during the iteration may or may not be yielded; every other
+        token is yielded once.
 
         Args:
             on_error: ``"raise"`` the error of a token that cannot be decrypted, or log it and
