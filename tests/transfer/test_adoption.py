@@ -281,7 +281,7 @@ def test_two_tables_of_the_sdks_are_not_mixed(sdk, command):
 
 def test_rows_that_cannot_be_read_are_named_and_stay_where_they_were(sdk, url, command):
     bad = [
-        row(4, "erin@example.com", expiry="tomorrow"),
+        row(4, "erin@example.com", expiry="tomorrow", refresh_token=None),
         row(5, "frank@example.com", access_token=None, refresh_token=None),
     ]
     theirs = sdk("C", [*ROWS, *bad])
@@ -381,7 +381,9 @@ def test_a_table_without_needed_columns_is_left_as_it_is(command, engine):
 
 
 def test_a_table_without_a_usable_row_is_left_as_it_is(command, sdk):
-    unusable = [row(1, "alice", expiry="soon"), row(2, "bob", expiry="later")]
+    unusable = [
+        row(n, name, expiry="soon", refresh_token=None) for n, name in enumerate(("a", "b"), 1)
+    ]
     table = sdk("C", unusable)
     before = table.rows()
     done = command("adopt", "--yes")

@@ -71,7 +71,7 @@ def test_an_import_that_was_ended_leaves_whole_batches_and_is_completed_by_the_n
 @pytest.mark.usefixtures("command")
 def test_the_real_command_imports_from_sqlite_and_shows_no_traceback(sqlite_url, tmp_path):
     path = tmp_path / "theirs.db"
-    sqlite_file(path, rows=[token("alice", 1), token("bob", 2, expiry="soon")])
+    sqlite_file(path, rows=[token("alice", 1), token("bob", 2, refresh_token=b"blob")])
     process = started(sqlite_url, "sqlite", path)
     _, err = process.communicate(timeout=60)
     assert (process.returncode, len(err.splitlines())) == (1, 1), err

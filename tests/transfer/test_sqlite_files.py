@@ -7,7 +7,6 @@ from contextlib import closing
 import pytest
 
 from sources import (
-    EXPIRY,
     LATER,
     LAYOUTS,
     kept_without_ids,
@@ -93,9 +92,9 @@ def test_rows_of_a_table_that_cannot_be_used_are_named(command, tmp_path, tokens
     path = tmp_path / "theirs.db"
     rows = [
         token("alice", 1),
-        token("bob", 2, expiry="soon"),
+        token("bob", 2, expiry="soon", refresh_token=None),
         token("carol", 3, access_token=b"blob"),
-        token("dave", 4, expiry=EXPIRY + 0.5),
+        token("dave", 4, refresh_token=0.5),
         token("erin", 5),
     ]
     sqlite_file(path, rows=rows)

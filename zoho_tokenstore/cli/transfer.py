@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -220,7 +219,9 @@ def _print_left_out(place: str, reason: str) -> None:
 
 
 def _print_report(report: ImportReport, *, as_json: bool) -> None:
-    counts = asdict(report)
+    for notice, rows in report.notices.items():
+        messages.print(f"{quantity(rows, 'row')}: {notice}")
+    counts = report.counts
     if as_json:
         data.print(json.dumps(counts))
     else:

@@ -25,6 +25,7 @@ from zoho_tokenstore.policy import TokenPolicy
 from zoho_tokenstore.schema.models import UtcDateTime
 from zoho_tokenstore.storage.audit import PAGE_SIZE, AuditLog
 from zoho_tokenstore.tokens.digests import digest
+from zoho_tokenstore.tokens.record import UNKNOWN_EXPIRY
 
 __all__ = ["AuditRetention", "Retention", "expired_before", "idle_since", "logged_in_before"]
 
@@ -52,8 +53,13 @@ def idle_since(table: Table, moment: Moment) -> ColumnElement[bool]:
 
 
 def expired_before(table: Table, moment: datetime) -> ColumnElement[bool]:
-    """Build the condition that the access token expired before a moment, and is still stored."""
-    return table.c.expiry < int(moment.timestamp() * 1000)
+    """Build the condition that the access token expired before a moment, and is still stored.
+
+    An unknown expiry counts from the last save, which is the import at first.
+    """
+    expired = table.c.expiry < int(moment.timestamp() * 1000)
+    is_known = table.c.expiry != UNKNOWN_EXPIRY
+    return expired & (is_known | (table.c.updated_at < moment))
 
 
 class Retention:

@@ -11,6 +11,7 @@ __all__ = [
     "FIELDS",
     "MAX_EXPIRY",
     "SECRET_FIELDS",
+    "UNKNOWN_EXPIRY",
     "TokenRecord",
     "check_id",
     "check_text",
@@ -23,6 +24,9 @@ EXPIRED: Final = 0
 
 MAX_EXPIRY: Final = 2**63 - 1
 """The largest expiry, in epoch milliseconds, that a BIGINT column holds."""
+
+UNKNOWN_EXPIRY: Final = 0
+"""Expiry of an imported access token that may have expired at any time: it is to be refreshed."""
 
 _DIGITS: Final = re.compile(f"[0-9]{{1,{len(str(MAX_EXPIRY))}}}")
 

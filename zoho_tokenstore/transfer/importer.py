@@ -1,9 +1,10 @@
 """Import of tokens from other stores, without replacing newer tokens."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from itertools import islice
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 from sqlalchemy.orm import Session
 
@@ -46,6 +47,7 @@ class ImportReport:
         unchanged: Rows that equal an existing token.
         skipped: Rows whose token exists and was not changed.
         left_out: Rows that are not usable.
+        notices: Number of usable rows by the conversion of their expiry.
     """
 
     created: int = 0
@@ -53,6 +55,12 @@ class ImportReport:
     unchanged: int = 0
     skipped: int = 0
     left_out: int = 0
+    notices: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def counts(self) -> dict[Outcome, int]:
+        """The number of rows by outcome."""
+        return {outcome: getattr(self, outcome) for outcome in get_args(Outcome)}
 
     def count_row(self, outcome: Outcome) -> None:
         """Add a row."""
@@ -122,6 +130,8 @@ class Importer:
         for row in rows:
             if row.token is None:
                 result.leave_out(row.place, row.problem)
+            elif row.notice:
+                result.report.notices[row.notice] += 1
         # Long names first: of two names with the same ending, the shorter may be truncated.
         usable = sorted(
             ((row.token, row.place) for row in rows if row.token is not None),

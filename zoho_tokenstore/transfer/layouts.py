@@ -1,12 +1,13 @@
 """Columns of the files and tables of the SDKs' own stores."""
 
 from collections.abc import Sequence
-from operator import attrgetter
 from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
 
 from zoho_tokenstore.errors import InvalidTokenError
 from zoho_tokenstore.tokens.matching import storable
-from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
+from zoho_tokenstore.tokens.record import FIELDS, UNKNOWN_EXPIRY, TokenRecord
+from zoho_tokenstore.transfer.expiry import parse_expiry
 
 __all__ = ["FILES", "FileLayout", "Layout", "SourceRow", "layout_of", "missing_columns"]
 
@@ -35,15 +36,10 @@ FIELD_OF: Final = {name: name for name in FIELDS if name != "expiry"} | {
 """Field of each column, in files and tables."""
 
 REQUIRED: Final = frozenset({"client_id", "refresh_token", "access_token", "expiry"})
-NO_EXPIRY: Final = "None"
-"""Absent expiry: contract B stores ``str(None)``."""
+ABSENT: Final = ("", "None", "null", "NULL")
+"""Texts of an absent value: contract B stores ``str(None)``."""
 
-EXPIRED: Final = 0
-"""Expiry of an access token with a refresh token and an unknown expiry: without an expiry the SDKs
-would never refresh it."""
-
-secrets_of: Final = attrgetter(*SECRET_FIELDS)
-"""Return the secrets of a token in the order of ``SECRET_FIELDS``."""
+UNKNOWN: Final = "expiry not understood: imported as expired, to be refreshed at the next use"
 
 
 class SourceRow(NamedTuple):
@@ -54,12 +50,14 @@ class SourceRow(NamedTuple):
         token: Token of the row, ``None`` if the row is not usable.
         problem: Reason why it is not usable.
         size: Share of the source's ``total``.
+        notice: Conversion of its expiry, empty for none.
     """
 
     place: str
     token: TokenRecord | None
     problem: str = ""
     size: int = 1
+    notice: str = ""
 
 
 class Layout:
@@ -76,30 +74,51 @@ class Layout:
         known = [name for name in FIELDS if name != "id" or "client_secret" in places]
         self._places = tuple(places.get(name) if name in known else None for name in FIELDS)
 
-    def parse_token(self, values: Sequence[Any]) -> TokenRecord:
-        """Convert the values of a row to a token.
-
-        Raises:
-            InvalidTokenError: A value is invalid, or the row has no token.
-        """
-        # None instead of empty texts, for which the check of a token takes a slower path.
-        found = [None if place is None else values[place] or None for place in self._places]
-        key, *_, expiry = found
-        if isinstance(key, int):
-            found[0] = str(key)
-        if expiry == NO_EXPIRY:
-            found[-1] = None
-        token = storable(TokenRecord.checked(found))
-        if token.refresh_token and token.access_token and token.expiry is None:
-            return token._replace(expiry=EXPIRED)
-        return token
-
     def parse_row(self, place: str, values: Sequence[Any], size: int = 1) -> SourceRow:
         """Convert the values of a row to a token, or to the problem with it."""
+        *texts, expiry = (None if at is None else _present(values[at]) for at in self._places)
         try:
-            return SourceRow(place, self.parse_token(values), size=size)
+            token = storable(TokenRecord.checked([*map(_text, texts), None]))
+            token, notice = _with_expiry(token, expiry)
         except InvalidTokenError as error:
             return SourceRow(place, None, str(error), size)
+        return SourceRow(place, token, size=size, notice=notice)
+
+
+def _present(value: object) -> object:
+    # None instead of empty texts, for which the check of a token takes a slower path.
+    return None if isinstance(value, str) and value in ABSENT else value
+
+
+def _text(value: object) -> object:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number or isinstance(value, UUID) else value
+
+
+def _with_expiry(token: TokenRecord, value: object) -> tuple[TokenRecord, str]:
+    """Return a token with its expiry, and the notice for the operator.
+
+    A token that can be refreshed needs an expiry, without which the SDKs would never refresh it.
+
+    Raises:
+        InvalidTokenError: The expiry is not understood and the token cannot be refreshed.
+    """
+    if token.access_token is None:
+        return token, ""
+    if value is None:
+        return token._replace(expiry=UNKNOWN_EXPIRY if token.refresh_token else None), ""
+    try:
+        expiry, notice = parse_expiry(value)
+    except InvalidTokenError:
+        raise
+    except (ValueError, OverflowError):
+        if token.refresh_token is None:
+            raise InvalidTokenError(
+                "the expiry is not understood and the token cannot be refreshed: pass epoch "
+                "milliseconds, such as '1767225600000'"
+            ) from None
+        return token._replace(expiry=UNKNOWN_EXPIRY), UNKNOWN
+    return token._replace(expiry=expiry), notice
 
 
 def layout_of(columns: Sequence[str]) -> Layout | None:
