@@ -17,7 +17,8 @@ from benchmarks.data import UNKNOWN, record, token, user_name
 from benchmarks.drivers import connect_of
 from benchmarks.naive import NaiveSQLiteStore
 from benchmarks.opened import Opened, Place, pages
-from zoho_tokenstore.transfer.layouts import FIELD_OF, FILES
+from zoho_tokenstore.transfer.columns import field_of
+from zoho_tokenstore.transfer.layouts import FILES
 
 __all__ = [
     "SDK_TABLE",
@@ -115,7 +116,7 @@ def fill_file(place: Place, rows: int) -> None:
 def _sdk_row(number: int) -> list[str]:
     """Return a line of the SDK's columns, the id being the number of the line."""
     known = record(number).with_id(str(number + 1))
-    values = (getattr(known, FIELD_OF[name]) for name in COLUMNS)
+    values = (getattr(known, field_of(name) or "") for name in COLUMNS)
     return ["" if value is None else str(value) for value in values]
 
 

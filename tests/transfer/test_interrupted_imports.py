@@ -74,6 +74,6 @@ def test_the_real_command_imports_from_sqlite_and_shows_no_traceback(sqlite_url,
     sqlite_file(path, rows=[token("alice", 1), token("bob", 2, refresh_token=b"blob")])
     process = started(sqlite_url, "sqlite", path)
     _, err = process.communicate(timeout=60)
-    assert (process.returncode, len(err.splitlines())) == (1, 1), err
+    assert (process.returncode, len(err.splitlines())) == (1, 2), err
     with SQLAlchemyTokenStore(sqlite_url) as store:
         assert [known(each)["user_name"] for each in store.get_tokens()] == ["alice"]

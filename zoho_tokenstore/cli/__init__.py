@@ -13,6 +13,7 @@ from zoho_tokenstore.cli import (
     audit,
     demo,
     doctor,
+    imports,
     keys,
     local_zoho,
     refresh,
@@ -51,6 +52,7 @@ tokens.register(app)
 refresh.register(app)
 stats.register(app)
 removal.register(app)
+imports.register(app)
 transfer.register(app)
 audit.register(app)
 doctor.register(app)

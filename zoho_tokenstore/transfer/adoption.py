@@ -9,8 +9,10 @@ from zoho_tokenstore.errors import MigrationError, SDKSchemaError, SourceError
 from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import SchemaState
 from zoho_tokenstore.storage.tables import TokenTables
+from zoho_tokenstore.transfer.columns import ColumnOptions
 from zoho_tokenstore.transfer.dbstore import TableSource
 from zoho_tokenstore.transfer.importer import Importer, ImportReport
+from zoho_tokenstore.transfer.layouts import AS_NAMED
 
 __all__ = ["Adoption"]
 
@@ -21,15 +23,17 @@ class Adoption:
 
     Attributes:
         tables: The tables that take its place.
+        options: What the operator says about its columns.
     """
 
     tables: TokenTables
+    options: ColumnOptions = AS_NAMED
 
     def adopt_table(
         self,
         on_left_out: Callable[[str, str], None] = lambda _place, _reason: None,
         on_progress: Callable[[int, int], None] = lambda _size, _total: None,
-    ) -> tuple[ImportReport, str]:
+    ) -> tuple[ImportReport, TableSource]:
         """Rename the SDK's table, create a new token table, and import and verify every row.
 
         Args:
@@ -37,7 +41,7 @@ class Adoption:
             on_progress: Called with the number of rows of each batch and of the table.
 
         Returns:
-            The report of the import, and the new name of the SDK's table.
+            The report of the import, and the SDK's table under its new name.
 
         Raises:
             SchemaError: The table is not one of the SDK's.
@@ -49,7 +53,7 @@ class Adoption:
         database, schema = self.tables.database, self.tables.schema
         self._refuse_unusable()
         original = migrations.set_aside(database, schema)
-        source = TableSource(database.url, original, schema.namespace)
+        source = TableSource(database.url, original, schema.namespace, self.options)
         migrations.upgrade(database, schema)
         tokens = self.tables.tokens
         importer = Importer(
@@ -65,7 +69,7 @@ class Adoption:
                 f"imported tokens differ from the rows of {original!r} (rows: {differing}), which "
                 f"is unchanged: run {SDKSchemaError.command}{schema.options} again"
             )
-        return report, original
+        return report, source
 
     def _refuse_unusable(self) -> None:
         """Look at the SDK's table before it is renamed, unless an earlier call has renamed it."""
@@ -77,7 +81,7 @@ class Adoption:
         if database.read(state) is not SchemaState.SDK:
             return
         problem = ""
-        for row in TableSource(database.url, schema.name, schema.namespace):
+        for row in TableSource(database.url, schema.name, schema.namespace, self.options):
             if row.token is not None:
                 return
             problem = problem or f"{row.place}: {row.problem}"

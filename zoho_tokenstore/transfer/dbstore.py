@@ -2,9 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import URL, Connection, Select, TableClause, column, func, inspect, select, table
+from sqlalchemy import (
+    URL,
+    Connection,
+    Inspector,
+    Select,
+    TableClause,
+    column,
+    func,
+    inspect,
+    select,
+    table,
+)
 from sqlalchemy.exc import SQLAlchemyError
 
 from zoho_tokenstore.database.dialects import backend_of
@@ -13,7 +25,8 @@ from zoho_tokenstore.database.faults import describe, translate
 from zoho_tokenstore.database.urls import resolve
 from zoho_tokenstore.errors import SourceError
 from zoho_tokenstore.schema.models import DEFAULT_TABLE
-from zoho_tokenstore.transfer.layouts import Layout, SourceRow, layout_of, missing_columns
+from zoho_tokenstore.transfer.columns import ColumnOptions
+from zoho_tokenstore.transfer.layouts import AS_NAMED, Layout, SourceRow
 
 __all__ = ["TableSource"]
 
@@ -26,12 +39,15 @@ class TableSource:
 
     Args:
         url: Database URL.
-        name: Name of the table, by default ``oauthtoken`` or the only one with the SDK's columns.
+        name: Name of the table or view, by default ``oauthtoken`` or the only one with an SDK's
+            columns.
         schema: Schema of the table, ``None`` for the connection's default.
+        options: What the operator says about the columns.
 
     Attributes:
         name: Name of the table.
         total: Number of its rows.
+        unread: Names of its columns that are not read.
 
     Raises:
         SourceError: The table does not exist, or is not one of an SDK's.
@@ -39,11 +55,20 @@ class TableSource:
         DatabaseError: The database cannot be read.
     """
 
-    def __init__(self, url: str | URL, name: str | None = None, schema: str | None = None) -> None:
+    def __init__(
+        self,
+        url: str | URL,
+        name: str | None = None,
+        schema: str | None = None,
+        options: ColumnOptions = AS_NAMED,
+    ) -> None:
         """Find the table."""
         self._url = _checked_file(resolve(url))
         with self._connected() as connection:
-            self.name, names, self._layout = _find(connection, name, schema, self._url)
+            search = _Search(inspect(connection), schema, options, describe(self._url))
+            self.name, names = search.find(name)
+            self._layout = Layout(names, options)
+            self.unread = self._layout.unread
             self._table = table(self.name, *(column(name) for name in names), schema=schema)
             self.total = connection.scalar(_count(self._table)) or 0
 
@@ -77,44 +102,65 @@ def _checked_file(url: URL) -> URL:
     return url
 
 
-def _find(
-    connection: Connection, name: str | None, schema: str | None, url: URL
-) -> tuple[str, list[str], Layout]:
-    """Return the name of the table, the names of its columns and their layout."""
-    inspector = inspect(connection)
-    present = inspector.get_table_names(schema)
-    wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
-    found: dict[str, tuple[list[str], Layout]] = {}
-    missing: list[str] = []
-    for candidate in present if wanted is None else [wanted] if wanted in present else []:
-        names = [str(each["name"]) for each in inspector.get_columns(candidate, schema)]
-        if "id_digest" in names:  # ours
-            continue
-        missing = missing_columns(names)
-        if (layout := layout_of(names)) is not None:
-            found[candidate] = names, layout
-    if len(found) != 1:
-        problem = _problem(wanted, present, missing, number=len(found))
-        raise SourceError(
-            f"{problem} in {describe(url)}: pass --table with one of "
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """The search for a table with an SDK's columns in one schema of a database."""
+
+    inspector: Inspector
+    schema: str | None
+    options: ColumnOptions
+    place: str
+
+    def find(self, name: str | None) -> tuple[str, list[str]]:
+        """Return the name of the table or view, and the names of its columns.
+
+        Raises:
+            SourceError: There is none, or more than one.
+        """
+        tables = self.inspector.get_table_names(self.schema)
+        present = [*tables, *self.inspector.get_view_names(self.schema)]
+        wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
+        if wanted is not None:
+            return wanted, self._checked_columns(wanted, present)
+        # A view on a table that has these columns too is no second source.
+        for candidates in (tables, present[len(tables) :]):
+            found = {each: self._columns(each) for each in candidates}
+            usable = [each for each in found if not self._problem(found[each])]
+            if len(usable) > 1:
+                raise self._error("several tables have the columns of an SDK's store", usable)
+            if usable:
+                return usable[0], found[usable[0]]
+        raise self._error(self._nearest(present), present)
+
+    def _checked_columns(self, name: str, present: Sequence[str]) -> list[str]:
+        if name not in present:
+            raise self._error(f"table {name!r} not found", present)
+        columns = self._columns(name)
+        if problem := self._problem(columns):
+            raise SourceError(f"table {name!r} {problem}")
+        return columns
+
+    def _nearest(self, present: Sequence[str]) -> str:
+        """Return the problem of the first table with refresh tokens, or that there is none."""
+        for name in present:
+            columns = self._columns(name)
+            if "refresh_token" in Layout(columns, self.options).fields:
+                return f"table {name!r} {self._problem(columns)}"
+        return "no table has the columns of an SDK's store"
+
+    def _columns(self, name: str) -> list[str]:
+        return [str(each["name"]) for each in self.inspector.get_columns(name, self.schema)]
+
+    def _problem(self, columns: Sequence[str]) -> str:
+        if "id_digest" in columns:
+            return "is not a table of an SDK's store: it is a token table of this package"
+        return Layout(columns, self.options).problem
+
+    def _error(self, problem: str, present: Sequence[str]) -> SourceError:
+        return SourceError(
+            f"{problem} in {self.place}: pass --table with one of "
             f"{', '.join(present) or 'its tables'}"
         )
-    ((chosen, (names, layout)),) = found.items()
-    return chosen, names, layout
-
-
-def _problem(
-    wanted: str | None, present: Sequence[str], missing: Sequence[str], *, number: int
-) -> str:
-    if wanted is None:
-        return (
-            f"{'several tables have' if number else 'no table has'} the columns of an SDK's store"
-        )
-    if wanted in present and missing:
-        return f"table {wanted!r} lacks the columns {', '.join(missing)} of an SDK's store"
-    if wanted in present:
-        return f"table {wanted!r} is not a table of an SDK's store"
-    return f"table {wanted!r} not found"
 
 
 def _count(source: TableClause) -> Select[int]:

@@ -33,6 +33,9 @@ class Source(Protocol):
     total: int
     """Approximate sum of the sizes of all rows."""
 
+    unread: list[str]
+    """Names of columns that are not read."""
+
     def __iter__(self) -> Iterator[SourceRow]:
         """Yield the rows."""
 
