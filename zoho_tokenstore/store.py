@@ -277,8 +277,8 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     def _digest(self, purpose: str, *values: str) -> str:
         return self._opened.tables.codec.digest(purpose, *values)
 
-    def _delete_record(self, key: str) -> None:
-        self._database.write(self._opened.tables_to_write().deletion.delete_ids, [key])
+    def _delete_record(self, key: str) -> bool:
+        return self._database.write(self._opened.tables_to_write().deletion.delete_ids, [key]) > 0
 
     def _delete_all_records(self) -> None:
         self._database.write(self._opened.tables_to_write().deletion.delete_everything)

@@ -48,6 +48,23 @@ def test_delete_by_id_by_user_and_all(shared_url, run_command):
     assert len(events(shared_url)) == 9
 
 
+NAMES = ("alice@example.com:60001", "alice@example.com:60002", "alice@example.community:60003")
+
+
+@pytest.mark.parametrize("command", ["list", "delete", "revoke"])
+def test_a_mail_address_alone_names_the_users_that_have_it(sqlite_url, run_command, command):
+    save(sqlite_url, *(login(name) for name in NAMES), login("a_b@example.com:5"))
+    yes = [] if command == "list" else ["--yes"]
+    for mail, names in (("alice@example.com", NAMES[:2]), ("axb@example.com", ())):
+        status, out, messages = run_command(sqlite_url, command, "--user", mail, *yes)
+        assert (status, out) == (0 if command == "list" else 1, "")
+        advice = f": pass one of {', '.join(map(repr, names))}" if names else ""
+        says = f"no tokens are stored for user {mail!r}{advice}\n"
+        assert messages.endswith(says if advice or command != "list" else "")
+        assert (command == "list" and not advice) == (messages == "")
+    assert len(users(sqlite_url)) == 4
+
+
 def test_delete_notes_nothing_where_the_audit_is_off(sqlite_url, run_command):
     save(sqlite_url, login("alice"))
     assert run_command(sqlite_url, "delete", "--yes", "--all", AUDIT="off")[0] == 0

@@ -68,6 +68,15 @@ def test_an_id_that_is_not_text_is_an_error(store, key):
         store.find_token_by_id(key)
 
 
+@pytest.mark.parametrize("clients", [["1000.C"], ["1000.C", "1000.D"]], ids=["one", "two"])
+def test_a_name_is_no_id(store, clients):
+    name = "alice@example.com:60001"
+    store.save_tokens([login(name, client_id=client) for client in clients])
+    with sdk_error(InvalidTokenError, f"'{name}' is the name of a user, not the id of a token"):
+        store.delete_token(name)
+    assert len(stored(store)) == len(clients)
+
+
 @pytest.mark.parametrize("field", ["id", "client_id", "access_token", "redirect_url"])
 def test_a_field_that_is_not_text_is_named(store, field):
     with sdk_error(TokenTypeError, f"{field} must be text, not int"):

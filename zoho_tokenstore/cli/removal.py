@@ -16,6 +16,7 @@ from zoho_tokenstore.cli.options import (
     on_table,
     open_table,
 )
+from zoho_tokenstore.cli.users import missing_user
 from zoho_tokenstore.errors import ConfigurationError, RevocationError, UnknownIdError
 from zoho_tokenstore.settings import Settings, parse_duration
 from zoho_tokenstore.storage.ids import complete_ids
@@ -163,7 +164,7 @@ def _chosen_rows(opened: TokenTables, ids: Sequence[str] | None, user: str | Non
     if user is not None:
         chosen = queries.rows_of_user(user)
         if not queries.count_rows(chosen):
-            raise UnknownIdError(f"no tokens are stored for user {user!r}")
+            raise UnknownIdError(missing_user(queries, user))
         return chosen
     try:
         return queries.rows_with_ids(complete_ids(opened.database, opened.table, ids or ()))

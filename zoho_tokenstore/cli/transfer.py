@@ -7,7 +7,7 @@ from typing import Annotated, TextIO
 
 import typer
 
-from zoho_tokenstore.cli.console import messages, progress_bar, quantity
+from zoho_tokenstore.cli.console import data, messages, progress_bar, quantity
 from zoho_tokenstore.cli.imports import print_left_out, print_report, with_columns
 from zoho_tokenstore.cli.options import (
     Json,

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, cast
 
 from zoho_tokenstore.errors import (
+    AmbiguousTokenError,
     ConfigurationError,
     DecryptionError,
+    EncryptionError,
     IdConflictError,
+    InvalidTokenError,
     UnknownIdError,
 )
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
@@ -59,8 +62,8 @@ class RecordStore(ABC):
         """Upsert the tokens, all or none; return the ids of their records."""
 
     @abstractmethod
-    def _delete_record(self, key: str) -> None:
-        """Delete the record with this id, if there is one."""
+    def _delete_record(self, key: str) -> bool:
+        """Delete the record with this id; return whether there was one."""
 
     @abstractmethod
     def _delete_all_records(self) -> None:
@@ -92,6 +95,26 @@ class RecordStore(ABC):
         if called_by_sdk():
             cause = unknown_user(wanted.user_name)
             raise self._sdk.unknown_user_exception(cause) from cause
+
+    def _delete_id(self, key: str) -> None:
+        """Delete the record with this id, if there is one.
+
+        Raises:
+            InvalidTokenError: It is the name of a user instead.
+        """
+        if self._delete_record(key):
+            return
+        try:
+            if self._find_record(TokenRecord(user_name=key)) is None:
+                return
+        except AmbiguousTokenError:  # a user of more than one client
+            pass
+        except EncryptionError:  # a deletion needs no key
+            return
+        raise InvalidTokenError(
+            f"{key!r} is the name of a user, not the id of a token: pass the id that the store has "
+            "set on the token, or the token itself"
+        )
 
     def _resolve(
         self,

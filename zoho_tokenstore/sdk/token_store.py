@@ -220,7 +220,7 @@ class SDKTokenStore(ActingStore):
                 is looked up as in :meth:`find_token`.
 
         Raises:
-            SDKException: It is neither, more than one stored token fits, or the database failed.
+            SDKException: It is neither or a user's name, it is ambiguous, or the database failed.
         """
         if self._sdk.is_token(id):
             found = self._find_record(self._sdk.read_token(id))
@@ -228,7 +228,7 @@ class SDKTokenStore(ActingStore):
         else:
             key = check_id(id)
         if key is not None:
-            self._delete_record(key)
+            self._delete_id(key)
 
     @_raises_sdk_exception
     def get_tokens(self) -> list[SDKToken]:

@@ -49,21 +49,25 @@ class Deletion:
         self._leases = leases
         self._audit = audit
 
-    def delete_ids(self, session: Session, keys: Sequence[str], event: Event = "deleted") -> None:
+    def delete_ids(self, session: Session, keys: Sequence[str], event: Event = "deleted") -> int:
         """Delete the tokens with these ids; an unknown one changes nothing.
 
         Args:
             session: Where to write; the caller commits.
             keys: The ids, a page of them at most.
             event: Why, for the audit.
+
+        Returns:
+            The number of deleted tokens.
         """
         if not keys:
-            return
+            return 0
         digests = [digest("id", key) for key in keys]
         condition = self._table.c.id_digest.in_(digests)
         self._audit.append_for_rows(session, event, condition)
-        session.execute(delete(self._table).where(condition))
+        deleted = session.connection().execute(delete(self._table).where(condition)).rowcount
         self._leases.delete_leases(session, *digests)
+        return deleted
 
     def delete_everything(self, session: Session) -> None:
         """Delete every token."""

@@ -65,6 +65,14 @@ class TokenQueries:
         """Return the condition for the rows of a user."""
         return self._table.c.user_digest == digest("user_name", user_name)
 
+    def names_of_mail(self, mail: str) -> list[str]:
+        """Return the names of users with this mail address, ``mail:organization`` since 6-0."""
+        name = self._table.c.user_name
+        query = select(name).where(name.startswith(f"{mail}:", autoescape=True))
+        names = set(self._database.read(lambda session: session.scalars(query).all()))
+        # Databases compare text in their own ways.
+        return sorted(each for each in names if each.startswith(f"{mail}:"))
+
     def rows_with_ids(self, ids: Sequence[str]) -> RowCondition:
         """Return the condition for the rows with these ids."""
         return self._table.c.id_digest.in_([digest("id", token_id) for token_id in ids])

@@ -55,9 +55,11 @@ class ListTokenStore(SDKTokenStore):
                 raise
         return ids
 
-    def _delete_record(self, key: str) -> None:
+    def _delete_record(self, key: str) -> bool:
         with self._lock:
-            self._rows = [row for row in self._rows if row.id != key]
+            before = self._rows
+            self._rows = [row for row in before if row.id != key]
+            return len(self._rows) < len(before)
 
     def _delete_all_records(self) -> None:
         with self._lock:
