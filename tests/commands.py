@@ -52,9 +52,12 @@ def run_process(
 
 
 def run_in_terminal(
-    *arguments: object, url: str = "", answer: str = "", width: int = 250
+    *arguments: object, url: str = "", answer: str = "", asked: str = "", width: int = 250
 ) -> tuple[int, str]:
-    """Run the command in a terminal; return its exit status and what is seen there."""
+    """Run the command in a terminal; return its exit status and what is seen there.
+
+    The answer is typed at once, or after a question whose hidden answers may not be typed before.
+    """
     control, terminal = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "zoho_tokenstore", *map(str, arguments)],
@@ -64,9 +67,11 @@ def run_in_terminal(
         stderr=terminal,
     )
     os.close(terminal)
-    os.write(control, answer.encode())
     seen = b""
     try:
+        while asked.encode() not in seen:
+            seen += os.read(control, 4096)
+        os.write(control, answer.encode())
         while chunk := os.read(control, 4096):
             seen += chunk
     except OSError:  # Linux's way of saying that the other end is closed
