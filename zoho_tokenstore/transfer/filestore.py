@@ -83,7 +83,8 @@ class FileStoreSource:
                     values, problem = [str(error)], f"invalid CSV: {error}"
                 if not any(values):
                     continue
-                if not problem and self._is_header(values):
+                # Most lines hold one of Zoho's tokens, and no header does.
+                if not problem and b"1000." not in raw and self._is_header(values):
                     if (found := self._later_layout(values)) is not None:
                         layout, width = found, len(values)
                         continue

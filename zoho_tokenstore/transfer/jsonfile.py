@@ -128,9 +128,11 @@ def _documents(file: TextIO) -> Iterator[tuple[int, object]]:
         try:
             document, end = decoder.raw_decode(text, position)
         except (ValueError, RecursionError) as error:
-            more = "" if len(text) - position > LONGEST else file.read(max(CHUNK, len(text)))
+            text, position = text[position:], 0
+            # Twice as much each time, because the document is decoded from its beginning again.
+            more = "" if len(text) > LONGEST else file.read(max(CHUNK, len(text)))
             if more:
-                text, position = text[position:] + more, 0
+                text += more
                 continue
             if position == len(text):
                 return

@@ -29,7 +29,7 @@ FILES: Final[dict[FileLayout, tuple[str, ...]]] = {
 """The columns of each contract's ``FileStore``: zcrmsdk 3.1.0; zohocrmsdk2-0 6.0.0 and 2-1 3.0.0;
 zohocrmsdk5-0 2.0.0 to 8-0 7.0.0, whose older files do not have the last column."""
 
-ABSENT: Final = ("", "None", "null", "NULL")
+ABSENT: Final = frozenset({"", "None", "null", "NULL"})
 """Texts of an absent value: contract B stores ``str(None)``."""
 
 TOKEN_FIELDS: Final = frozenset({"refresh_token", "access_token", "grant_token"})
@@ -94,9 +94,9 @@ class Layout:
 
     def parse_row(self, place: str, values: Sequence[Any], size: int = 1) -> SourceRow:
         """Convert the values of a row to a token, or to the problem with it."""
-        *texts, expiry = (None if at is None else _present(values[at]) for at in self._places)
+        *texts, expiry = [None if at is None else _plain(values[at]) for at in self._places]
         try:
-            token = storable(TokenRecord.checked([*map(_text, texts), None]))
+            token = storable(TokenRecord.checked([*texts, None]))
             token, notice = _with_expiry(self._with_client(token), expiry)
         except InvalidTokenError as error:
             return SourceRow(place, None, str(error), size)
@@ -132,12 +132,10 @@ def _problem(fields: AbstractSet[str], options: ColumnOptions) -> str:
     return ""
 
 
-def _present(value: object) -> object:
+def _plain(value: object) -> object:
     # None instead of empty texts, for which the check of a token takes a slower path.
-    return None if isinstance(value, str) and value in ABSENT else value
-
-
-def _text(value: object) -> object:
+    if isinstance(value, str):
+        return None if value in ABSENT else value
     is_number = isinstance(value, int) and not isinstance(value, bool)
     return str(value) if is_number or isinstance(value, UUID) else value
 
