@@ -7,6 +7,18 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    create_engine,
+    insert,
+)
 
 from sources import EXPIRY, line, sqlite_file, token
 from tables import DAY, move
@@ -115,3 +127,30 @@ def test_a_purge_keeps_what_was_imported_with_an_unknown_expiry(
     move(sqlite_url, 31 * DAY, "updated_at", user="alice")
     assert purge() == 1
     assert [row["user_name"] for row in tokens()] == ["bob"]
+
+
+TYPES = {
+    "seconds": (BigInteger(), SECOND),
+    "fractions of seconds": (Numeric(20, 3), Decimal(SECOND)),
+    "floating seconds": (Double(), float(SECOND)),
+    "milliseconds": (Numeric(20, 0), Decimal(EXPIRY)),
+    "a time without a zone": (DateTime(), MOMENT.replace(tzinfo=None)),
+    "a time with a zone": (DateTime(timezone=True), MOMENT),
+    "text": (String(40), MOMENT.isoformat()),
+}
+
+
+@pytest.mark.parametrize(("kind", "value"), TYPES.values(), ids=TYPES)
+def test_every_type_of_column_is_read_on_every_database(kind, value, url, command, tokens):
+    metadata = MetaData()
+    names = ("user_email", "client_id", "refresh_token", "access_token")
+    columns = [Column(name, String(40)) for name in names]
+    theirs = Table("theirs", metadata, *columns, Column("expires_at", kind))
+    engine = create_engine(url)
+    metadata.create_all(engine)
+    with engine.begin() as connection:
+        row = {name: f"1000.{name}" for name in names} | {"expires_at": value}
+        connection.execute(insert(theirs), row)
+    engine.dispose()
+    assert command("import", "dbstore", url, "--table", "theirs").status == 0
+    assert [row["expiry"] for row in tokens()] == [EXPIRY]
