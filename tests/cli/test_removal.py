@@ -53,7 +53,12 @@ NAMES = ("alice@example.com:60001", "alice@example.com:60002", "alice@example.co
 
 @pytest.mark.parametrize("command", ["list", "delete", "revoke"])
 def test_a_mail_address_alone_names_the_users_that_have_it(sqlite_url, run_command, command):
-    save(sqlite_url, *(login(name) for name in NAMES), login("a_b@example.com:5"))
+    save(
+        sqlite_url,
+        *(login(name) for name in NAMES),
+        login("a_b@example.com:5"),
+        login("Alice@example.com:9"),
+    )
     yes = [] if command == "list" else ["--yes"]
     for mail, names in (("alice@example.com", NAMES[:2]), ("axb@example.com", ())):
         status, out, messages = run_command(sqlite_url, command, "--user", mail, *yes)
@@ -62,7 +67,7 @@ def test_a_mail_address_alone_names_the_users_that_have_it(sqlite_url, run_comma
         says = f"no tokens are stored for user {mail!r}{advice}\n"
         assert messages.endswith(says if advice or command != "list" else "")
         assert (command == "list" and not advice) == (messages == "")
-    assert len(users(sqlite_url)) == 4
+    assert len(users(sqlite_url)) == 5
 
 
 def test_delete_notes_nothing_where_the_audit_is_off(sqlite_url, run_command):

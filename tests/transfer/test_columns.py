@@ -59,8 +59,8 @@ def test_common_names_of_columns_are_recognized(user, import_lines, tokens):
 
 
 def test_the_sdks_own_name_comes_first_of_several(import_lines, tokens):
-    names = "email,user_name,token_id,id,client_id,client_secret,refresh_token"
-    row = "a@example.com,a@example.com:60001,other,mine,1000.C,s,1000.r"
+    names = "email,user_name,id,token_id,client_id,client_secret,refresh_token"
+    row = "a@example.com,a@example.com:60001,mine,other,1000.C,s,1000.r"
     assert import_lines(names, row) == (
         0,
         {"created": 1},
