@@ -153,7 +153,7 @@ def test_scopes_are_checked(zoho):
     token = exchange(zoho, consented(zoho))["access_token"]
     assert get(zoho, "users", token).status_code == 200
     assert get(zoho, "Leads/1", token).status_code == 200
-    for path in ("org", "Contacts/1", "settings/fields?module=Leads"):
+    for path in ("org", "Contacts/1", "settings/fields?module=Leads", "settings/modules"):
         answer = get(zoho, path, token)
         assert (answer.status_code, answer.json()["code"]) == (401, "OAUTH_SCOPE_MISMATCH")
 

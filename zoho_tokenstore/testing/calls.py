@@ -10,12 +10,23 @@ from zoho_tokenstore.testing.accounts import Account, Response
 __all__ = ["INVALID_TOKEN", "Answer", "Call", "CallKind", "is_allowed", "kind_of", "parse_body"]
 
 CallKind = Literal[
-    "user", "org", "fields", "record", "list", "search", "create", "update", "delete", "unknown"
+    "user",
+    "org",
+    "modules",
+    "fields",
+    "record",
+    "list",
+    "search",
+    "create",
+    "update",
+    "delete",
+    "unknown",
 ]
 
 SCOPES: Final = {
     "user": "users.READ",
     "org": "org.READ",
+    "modules": "settings.modules.READ",
     "fields": "settings.fields.READ",
     "record": "modules.{module}.READ",
     "list": "modules.{module}.READ",
@@ -85,6 +96,8 @@ def kind_of(call: Call) -> CallKind:
             return "user"
         case "GET", ["org"]:
             return "org"
+        case "GET", ["settings", "modules"]:
+            return "modules"
         case "GET", ["settings", "fields"]:
             return "fields"
         case method, [module, *rest] if module.isidentifier():

@@ -14,6 +14,8 @@ __all__ = ["CRM"]
 
 Record: TypeAlias = dict[str, Any]
 
+MODULES: Final = ("Leads", "Accounts", "Contacts", "Deals")
+
 FIELDS: Final = {
     "First_Name": "text",
     "Last_Name": "text",
@@ -38,7 +40,12 @@ class CRM:
         self._records: dict[tuple[str, str], dict[str, Record]] = {}
         self._ids = itertools.count(700001)
         self._lock = threading.Lock()
-        self._answers: dict[str, Callable[[Call], Answer]] = {
+        self._answers: dict[CallKind, Callable[[Call], Answer]] = {
+            "user": _user,
+            "org": _organization,
+            "modules": _modules,
+            "fields": _fields,
+            "unknown": _unknown,
             "record": self._read,
             "list": self._list,
             "search": self._search,
@@ -59,21 +66,7 @@ class CRM:
         if scopes is not None and not is_allowed(call, scopes):
             error = _failure("OAUTH_SCOPE_MISMATCH", "invalid oauth scope to access this URL")
             return Answer(kind, 401, error)
-        email = call.account.email
-        match kind:
-            case "user":
-                user = {"id": "700001", "email": email, "full_name": email}
-                return Answer(kind, 200, {"users": [user]})
-            case "org":
-                org = {"id": "600001", "zgid": ORG_ID, "company_name": "Local"}
-                return Answer(kind, 200, {"org": [org]})
-            case "fields":
-                return Answer(kind, 200, {"fields": _fields()})
-            case "unknown":
-                wrong = "Please check if the URL trying to access is a correct one"
-                return Answer(kind, 404, _failure("INVALID_URL_PATTERN", wrong))
-            case _:
-                return self._answers[kind](call)
+        return self._answers[kind](call)
 
     def _own(self, call: Call) -> dict[str, Record]:
         with self._lock:
@@ -184,8 +177,34 @@ def _results(kind: CallKind, results: Sequence[Response], status: int) -> Answer
     return Answer(kind, status if good else 202, {"data": list(results)})
 
 
-def _fields() -> list[Response]:
-    return [
+def _user(call: Call) -> Answer:
+    email = call.account.email
+    user = {"id": "700001", "email": email, "full_name": email}
+    return Answer("user", 200, {"users": [user]})
+
+
+def _organization(_: Call) -> Answer:
+    org = {"id": "600001", "zgid": ORG_ID, "company_name": "Local"}
+    return Answer("org", 200, {"org": [org]})
+
+
+def _modules(_: Call) -> Answer:
+    modules = [
+        {"id": f"40000{number}", "api_name": name, "module_name": name, "api_supported": True}
+        | {"generated_type": "default"}
+        for number, name in enumerate(MODULES)
+    ]
+    return Answer("modules", 200, {"modules": modules})
+
+
+def _fields(_: Call) -> Answer:
+    fields = [
         {"id": f"50000{number}", "api_name": name, "data_type": kind, "field_label": name}
         for number, (name, kind) in enumerate(FIELDS.items())
     ]
+    return Answer("fields", 200, {"fields": fields})
+
+
+def _unknown(_: Call) -> Answer:
+    wrong = "Please check if the URL trying to access is a correct one"
+    return Answer("unknown", 404, _failure("INVALID_URL_PATTERN", wrong))
