@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import create_engine, event, text
 
 import sdks
-from sdks import SETTERS
+from sdks import SETTERS, Application
 from support import (
     KEY,
     LOGIN,
@@ -26,6 +26,7 @@ from zoho_tokenstore.errors import (
     NotEncryptedError,
     ReadableSecretsWarning,
 )
+from zoho_tokenstore.storage import tables
 from zoho_tokenstore.tokens.digests import digest
 
 OLD, NEW = Keyring.generate_key(), Keyring.generate_key()
@@ -179,6 +180,15 @@ def test_readable_rows_are_refused_with_the_command_that_encrypts_them(opened):
     assert list(store.iter_tokens(on_error="skip")) == []
 
 
+@pytest.fixture
+def untold():
+    """Forget that this process has been warned."""
+    tables._warn_once.cache_clear()
+    yield
+    tables._warn_once.cache_clear()
+
+
+@pytest.mark.usefixtures("untold")
 def test_accepting_readable_rows_gives_one_warning(opened):
     opened().save_token(login("alice"))
     store = opened(OLD, accept_readable=True)
@@ -342,16 +352,38 @@ def test_processes_that_encrypt_a_new_table_at_once_agree(crowd, url):
         assert store.find_token(make_token(refresh_token="shared by all")) is not None
 
 
-def test_without_keys_a_warning_says_so_once(sqlite_url):
+@pytest.mark.usefixtures("untold")
+def test_without_keys_a_warning_names_the_callers_line_once_a_process(sqlite_url):
     with SQLAlchemyTokenStore(sqlite_url) as store:
-        with pytest.warns(ReadableSecretsWarning, match="keys generate"):
+        with pytest.warns(ReadableSecretsWarning, match="keys generate") as caught:
             store.save_token(login("alice"))
+        assert [warning.filename for warning in caught] == [__file__]
         with warnings.catch_warnings():
             warnings.simplefilter("error", ReadableSecretsWarning)
             store.save_token(login("bob"))
+            with SQLAlchemyTokenStore(sqlite_url) as another:
+                another.save_token(login("carol"))
     with warnings.catch_warnings():
         warnings.simplefilter("error", ReadableSecretsWarning)
         with SQLAlchemyTokenStore(
             sqlite_url.replace("tokens", "others"), keyring=Keyring.from_text(KEY)
         ) as store:
             store.save_token(login("alice"))
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_database_in_memory_is_not_warned_of():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with SQLAlchemyTokenStore("sqlite://") as store:
+            store.save_token(login("alice"))
+            assert store.find_token(make_token("alice")) is not None
+
+
+@pytest.mark.usefixtures("untold")
+def test_a_warning_names_the_line_that_has_called_the_sdk(sqlite_url, zoho, tmp_path):
+    with SQLAlchemyTokenStore(sqlite_url) as store:
+        with pytest.warns(ReadableSecretsWarning) as caught:
+            Application(zoho, store, tmp_path).log_in("alice@example.com")
+        names = {warning.filename for warning in caught}
+    assert all("zoho_tokenstore/" not in name and "zohocrmsdk" not in name for name in names)

@@ -73,6 +73,11 @@ class Database:
         self._read_only_until = 0.0 if waits_for_primary else math.inf
         self.backend = backend_of(self.url)
 
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it is gone with this process."""
+        return self.backend.is_in_memory(self.url)
+
     def read(self, work: Callable[[Session, *Ts], T], *args: *Ts) -> T:
         """Run ``work`` in this thread's session, in autocommit: no statement but its own.
 
@@ -170,9 +175,7 @@ class Database:
         if isinstance(error, (SQLAlchemyError, TokenStoreError)):
             return None
         # The driver failed over what it read: the next bytes may answer another question.
-        if not self.backend.is_in_memory(
-            self.url
-        ):  # reads nothing from a network, and would be lost
+        if not self.is_in_memory:  # it reads nothing from a network, and would be lost
             session.invalidate()
         raise unknown_parameter(error, self.url) or DatabaseUnavailableError(
             f"the database driver failed: {type(error).__name__}"

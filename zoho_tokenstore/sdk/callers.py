@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import warnings
 from typing import Final
 
 from zoho_tokenstore.errors import (
@@ -14,6 +13,7 @@ from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.types import SDKToken
 from zoho_tokenstore.tokens.matching import is_another_login
 from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tracebacks import warn_caller
 
 __all__ = ["InitializerUse", "refuse_another_login", "warn_of_placeholder"]
 
@@ -40,11 +40,10 @@ def refuse_another_login(row: TokenRecord, caller: TokenRecord) -> None:
 def warn_of_placeholder(token: TokenRecord) -> None:
     """Warn of an id that two tokens are likely to share."""
     if token.id in PLACEHOLDERS:
-        warnings.warn(
+        warn_caller(
             f"a token is saved under the id {token.id!r}, a placeholder of the SDK's samples: "
             "leave the id out, because every user's token needs an id of its own",
             PlaceholderIdWarning,
-            stacklevel=2,
         )
 
 
@@ -94,4 +93,4 @@ def _warn_of_shared_initializer() -> None:
         "are answered as another user: put each user's calls into a block 'with store.acting_as(…)'"
     )
     log.warning(message)
-    warnings.warn(message, SharedInitializerWarning, stacklevel=2)
+    warn_caller(message, SharedInitializerWarning)

@@ -1,9 +1,8 @@
 """The tables of one store and everything that works on them, put together once."""
 
-import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cached_property
+from functools import cache, cached_property
 
 from sqlalchemy import Table
 
@@ -20,6 +19,7 @@ from zoho_tokenstore.storage.leases import LeaseTable
 from zoho_tokenstore.storage.maintenance import Deletion
 from zoho_tokenstore.storage.retention import AuditRetention, Retention
 from zoho_tokenstore.storage.tokens import TokenTable
+from zoho_tokenstore.tracebacks import warn_caller
 
 __all__ = ["TokenTables"]
 
@@ -94,21 +94,20 @@ class TokenTables:
         return self.keys.codec
 
     def warn_about_readable_secrets(self) -> None:
-        """Issue a warning if secrets are stored readable, or may be."""
-        if self.keyring is None:
-            warnings.warn(
+        """Issue a warning if secrets are stored readable, or may be, once a process.
+
+        A database in memory is gone with the process.
+        """
+        if self.keyring is None and not self.database.is_in_memory:
+            _warn_once(
                 "tokens and client secrets are stored unencrypted: create a key with "
                 "'zoho-tokenstore keys generate' and pass keyring=Keyring.from_text(…), or set "
-                "ZOHO_TOKENSTORE_KEYS",
-                ReadableSecretsWarning,
-                stacklevel=2,
+                "ZOHO_TOKENSTORE_KEYS"
             )
-        elif self.accept_readable:
-            warnings.warn(
+        elif self.keyring is not None and self.accept_readable:
+            _warn_once(
                 "unencrypted tokens are served although there are keys: run 'zoho-tokenstore keys "
-                "encrypt', then remove accept_readable=True or ZOHO_TOKENSTORE_ACCEPT_READABLE",
-                ReadableSecretsWarning,
-                stacklevel=2,
+                "encrypt', then remove accept_readable=True or ZOHO_TOKENSTORE_ACCEPT_READABLE"
             )
 
     @cached_property
@@ -121,3 +120,8 @@ class TokenTables:
         """
         _ = self.codec  # opens the keys
         return TokenTable(self.table, self.database.backend, self.keys, self.audit, self.retention)
+
+
+@cache
+def _warn_once(message: str) -> None:
+    warn_caller(message, ReadableSecretsWarning)
