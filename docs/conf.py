@@ -2,7 +2,9 @@
 
 import inspect
 import re
+import sys
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import Final
 
 from docutils import nodes
@@ -15,7 +17,10 @@ project = "zoho_tokenstore"
 copyright = "the zoho_tokenstore authors"
 release = version = installed_version("zoho-tokenstore")
 
+sys.path.insert(0, str(Path(__file__).parent))  # for the extension beside this file
+
 extensions = [
+    "sequence",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
