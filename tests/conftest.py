@@ -171,6 +171,7 @@ def sql_store(sqlite_url: str) -> Iterator[SQLAlchemyTokenStore]:
 @pytest.fixture
 def zoho() -> Iterator[LocalZoho]:
     with LocalZoho() as zoho:
+        zoho.accounts.grace = 60.0  # a token of 4 s is used once before it is refreshed
         yield zoho
     sdks.forget()
 

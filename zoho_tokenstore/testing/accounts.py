@@ -77,6 +77,7 @@ class Accounts:
     Attributes:
         api_domain: API domain in every response with an access token.
         lifetime: Seconds that an access token is valid.
+        grace: Seconds for which it is accepted beyond that, for short lifetimes on slow machines.
         throttle: Access tokens allowed for one refresh token in ten minutes, ``None`` for no limit.
         limits: Further limits.
     """
@@ -84,6 +85,7 @@ class Accounts:
     api_domain: str = ""
     lifetime: float = 3600.0
     throttle: int | None = None
+    grace: float = 0.0
     limits: Limits = field(default_factory=Limits)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _clients: dict[str, _Client] = field(default_factory=dict)
@@ -169,7 +171,9 @@ class Accounts:
         """Return the user of a valid access token, ``None`` for any other text."""
         with self._lock:
             access = self._access.get(access_token)
-            if access is None or access_token in self._refused or access.expires_at < time.time():
+            if access is None or access_token in self._refused:
+                return None
+            if access.expires_at + self.grace < time.time():
                 return None
             return access.login.account
 

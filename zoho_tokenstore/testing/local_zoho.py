@@ -89,7 +89,8 @@ class LocalZoho:
     ) -> None:
         """Bind the port without serving it."""
         self._server = ZohoServer(self, port)
-        self.accounts = Accounts(self.url, lifetime, throttle, replace(limits or Limits()))
+        limits = replace(limits or Limits())
+        self.accounts = Accounts(self.url, lifetime, throttle, limits=limits)
         self.crm = CRM()
         self.emails = list(emails)
         self.hook: Hook | None = None
