@@ -54,7 +54,7 @@ def body_of(**fields):
     return body
 
 
-STORES = ("memory",)
+STORES = ("memory", "sqlite")
 
 
 def test_each_user_lists_their_own(leads):

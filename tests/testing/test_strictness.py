@@ -203,6 +203,52 @@ def test_a_hook_answers_instead(zoho):
     assert calls == [("GET", "Leads", ALICE), ("GET", "org", ALICE)]
 
 
+def write(zoho, token, body, method="POST", path="Leads"):
+    headers = {"Authorization": f"Zoho-oauthtoken {token}"}
+    url = f"{zoho.url}/crm/v8/{path}"
+    return requests.request(method, url, json=body, headers=headers, timeout=10)
+
+
+def test_what_a_hook_answers_changes_nothing(zoho):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    zoho.hook = lambda call: (500, {}) if call.method == "POST" else None
+    assert write(zoho, token, {"data": [{"Last_Name": "Doe"}]}).status_code == 500
+    assert get(zoho, "Leads", token).status_code == 204
+
+
+@pytest.mark.parametrize("body", [{}, {"data": 5}, {"data": [5]}, {"data": []}, []])
+def test_a_body_of_another_form_is_refused(zoho, body):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    for method, path in (("POST", "Leads"), ("PUT", "Leads"), ("PUT", "Leads/7")):
+        answer = write(zoho, token, body, method, path)
+        assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_DATA")
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("criteria=(Last_Name:equals:Doe)", 204),
+        ("criteria=((Last_Name:equals:Doe)or(Email:starts_with:a))", 204),
+        ("criteria=((Last_Name:equals:Doe)and(Email:not_equal:a))", 400),
+        ("criteria=Doe", 400),
+        ("word=Doe", 204),
+        ("page=1", 400),
+    ],
+)
+def test_a_search_that_is_not_understood_is_refused(zoho, query, status):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    assert get(zoho, f"Leads/search?{query}", token).status_code == status
+
+
+def test_a_deleted_record_does_not_come_back(zoho):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    created = write(zoho, token, {"data": [{"Last_Name": "Doe"}]}).json()["data"][0]
+    path = f"Leads/{created['details']['id']}"
+    assert get(zoho, path, token).status_code == 200
+    assert write(zoho, token, None, "DELETE", path).status_code == 200
+    assert get(zoho, path, token).status_code == 204
+
+
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

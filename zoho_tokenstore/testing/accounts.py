@@ -152,10 +152,11 @@ class Accounts:
 
     def has_login(self, email: str, client_id: str) -> bool:
         """Return whether a user has a refresh token of a client."""
-        return any(
-            (login.account.email, login.client_id) == (email, client_id)
-            for login in self._logins.values()
-        )
+        with self._lock:
+            return any(
+                (login.account.email, login.client_id) == (email, client_id)
+                for login in self._logins.values()
+            )
 
     def refuse(self, token: str) -> None:
         """Reject a grant, refresh or access token from now on."""
@@ -178,10 +179,10 @@ class Accounts:
             return access.login.account
 
     def scopes_of(self, access_token: str) -> tuple[str, ...] | None:
-        """Return the scopes of a valid access token, ``None`` for everything."""
+        """Return the scopes of an access token, ``None`` for everything."""
         with self._lock:
             access = self._access.get(access_token)
-            return None if access is None else access.login.scopes
+            return () if access is None else access.login.scopes
 
     def exchange(self, form: Mapping[str, str]) -> Response:
         """Process ``grant_type=authorization_code``: return the tokens of a new login."""

@@ -69,6 +69,14 @@ class Call:
         return self.path.partition("/")[0]
 
     @property
+    def records(self) -> list[Mapping[str, Any]]:
+        """Return the records in the body, none if it has another form."""
+        data = self.body.get("data")
+        if not isinstance(data, list) or not all(isinstance(each, dict) for each in data):
+            return []
+        return data
+
+    @property
     def key(self) -> str:
         """Return the id of its record, an empty text without one."""
         return self.path.partition("/")[2]

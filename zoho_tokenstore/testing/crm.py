@@ -26,6 +26,10 @@ FIELDS: Final = {
 }
 
 CRITERION: Final = re.compile(r"(\w+):(equals|starts_with):([^()]*)")
+NOT_UNDERSTOOD: Final = re.compile(r"(?!\b(?:and|or)\b)\b\w+")
+"""What is left of a search when its criteria and their connectives are taken out."""
+
+SEARCHES: Final = ("criteria", "email", "phone", "word")
 
 
 class CRM:
@@ -73,9 +77,8 @@ class CRM:
             return dict(self._records.get((call.account.email, call.module), {}))
 
     def _read(self, call: Call) -> Answer:
-        own = self._own(call)
-        record = own.get(call.key)
-        if not own:
+        record = self._own(call).get(call.key)
+        if (call.account.email, call.module) not in self._records:
             record = {"id": call.key, "Last_Name": "Doe", "Email": call.account.email}
         if record is None:
             return Answer("record", 204, None)
@@ -85,13 +88,17 @@ class CRM:
         return _page("list", list(self._own(call).values()), call.query)
 
     def _search(self, call: Call) -> Answer:
+        if not any(call.query.get(name) for name in SEARCHES):
+            return Answer("search", 400, _failure("REQUIRED_PARAM_MISSING", "criteria"))
+        if NOT_UNDERSTOOD.search(CRITERION.sub("", call.query.get("criteria", ""))):
+            return Answer("search", 400, _failure("INVALID_QUERY", "invalid query formed"))
         found = [each for each in self._own(call).values() if _fits(each, call.query)]
         return _page("search", found, call.query)
 
     def _create(self, call: Call) -> Answer:
         results = []
         with self._lock:
-            for fields in call.body.get("data", ()):
+            for fields in call.records:
                 missing = _missing_name(fields)
                 own = (call.account.email, call.module)
                 results.append(missing or _success("record added", self._add(own, fields)))
@@ -101,7 +108,7 @@ class CRM:
         results = []
         with self._lock:
             own = self._records.get((call.account.email, call.module), {})
-            for fields in call.body.get("data", ()):
+            for fields in call.records:
                 record = own.get(call.key or str(fields.get("id")))
                 if record is None:
                     results.append(_failure("INVALID_DATA", "the id given seems to be invalid"))
@@ -173,6 +180,8 @@ def _success(message: str, record: Record) -> Response:
 
 
 def _results(kind: CallKind, results: Sequence[Response], status: int) -> Answer:
+    if not results:
+        return Answer(kind, 400, _failure("INVALID_DATA", "body"))
     good = all(result["status"] == "success" for result in results)
     return Answer(kind, status if good else 202, {"data": list(results)})
 
