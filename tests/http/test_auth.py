@@ -78,6 +78,31 @@ def test_a_refused_token_is_refreshed_and_the_request_sent_again(store, leads, z
     assert seen == [("record", 401), ("refresh", 200), ("record", 200)]
 
 
+def test_an_applications_own_hook_sees_the_answer_of_the_second_request(store, leads, zoho):
+    zoho.expire_access_tokens()
+    seen = []
+    with requests.Session() as session:
+        session.auth = RequestsAuth(store, ALICE)
+        session.hooks["response"].append(lambda response, **_: seen.append(response.status_code))
+        assert email_in(session.get(leads, timeout=10)) == ALICE
+        assert email_in(session.get(leads, timeout=10)) == ALICE
+    assert seen == [200, 200]
+
+
+@pytest.mark.parametrize(("kind", "client"), [(HTTPXAuth, httpx), (RequestsAuth, requests)])
+def test_the_lack_of_a_scope_says_nothing_of_the_token(
+    store, leads, zoho, kind, client, monkeypatch
+):
+    auth = kind(store, ALICE)
+    zoho.expire_access_tokens()
+    with monkeypatch.context() as patched:
+        patched.setattr(type(zoho.accounts), "scopes_of", lambda *_: ("ZohoCRM.users.READ",))
+        assert client.get(leads, auth=auth, timeout=10).status_code == 401
+    zoho.expire_access_tokens()
+    assert email_in(client.get(leads, auth=auth, timeout=10)) == ALICE
+    assert zoho.count("refresh") == 2
+
+
 @CLIENTS
 def test_what_is_refused_for_another_reason_is_not_refreshed(store, zoho, get):
     assert get((store, ALICE), f"{zoho.url}/elsewhere").status_code == 404
@@ -225,22 +250,24 @@ def test_a_body_that_cannot_be_sent_again_is_answered_with_the_refusal(store, zo
     url, body = f"{zoho.url}/crm/v8/Leads", iter([b"once"])
     answer = requests.post(url, data=body, auth=RequestsAuth(store, ALICE), timeout=10)
     assert answer.status_code == 401
+    answer = requests.get(url, auth=RequestsAuth(store, ALICE), timeout=10)
+    assert answer.status_code == 204, "the next request has a new token"
+    assert zoho.count("refresh") == 1
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "refused"),
+    ("body", "refused"),
     [
-        (401, b'{"code": "INVALID_TOKEN"}', True),
-        (401, b'{"errorCode": "INVALID_OAUTH"}', True),
-        (401, b'{"code": "OAUTH_SCOPE_MISMATCH"}', False),
-        (401, b'{"code": 57}', False),
-        (401, b"[]", False),
-        (401, b"<html>", False),
-        (400, b'{"code": "INVALID_TOKEN"}', False),
+        (b'{"code": "INVALID_TOKEN"}', True),
+        (b'{"errorCode": "INVALID_OAUTH"}', True),
+        (b'{"code": "OAUTH_SCOPE_MISMATCH"}', False),
+        (b'{"code": 57}', False),
+        (b"[]", False),
+        (b"<html>", False),
     ],
 )
-def test_which_answers_are_refusals_of_the_token(status, body, refused):
-    assert is_refusal(status, body) is refused
+def test_which_answers_are_refusals_of_the_token(body, refused):
+    assert is_refusal(body) is refused
 
 
 def test_without_httpx_the_error_names_the_extra(monkeypatch):

@@ -6,7 +6,7 @@ from functools import partial
 import anyio.to_thread
 import httpx
 
-from zoho_tokenstore.http.user import User, header, is_refusal
+from zoho_tokenstore.http.user import User, header
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 
 __all__ = ["HTTPXAuth"]
@@ -41,17 +41,16 @@ class HTTPXAuth(httpx.Auth):
         """Add the header; after a refusal once more, with a new token."""
         request.read()  # to send it again
         token = self._user.token_for(str(request.url))
-        request.headers["Authorization"] = header(token)
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            response.read()
-            if is_refusal(response.status_code, response.content):
-                new = self._user.new_token_for(str(response.request.url), token)
-                if new is not None:
-                    request.headers["Authorization"] = header(new)
-                    response = yield request
-                    if response.status_code == httpx.codes.UNAUTHORIZED:
-                        self._user.note_refusal_of_new(new)
+        for is_new in (False, True):
+            request.headers["Authorization"] = header(token)
+            response = yield request
+            if response.status_code != httpx.codes.UNAUTHORIZED:
+                return
+            body, url = response.read(), str(response.request.url)
+            new = self._user.token_after(token, url, body, is_new=is_new)
+            if new is None:
+                return
+            token = new
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -60,15 +59,14 @@ class HTTPXAuth(httpx.Auth):
         in_thread = anyio.to_thread.run_sync
         await request.aread()
         token = await in_thread(self._user.token_for, str(request.url))
-        request.headers["Authorization"] = header(token)
-        response = yield request
-        if response.status_code == httpx.codes.UNAUTHORIZED:
-            await response.aread()
-            if is_refusal(response.status_code, response.content):
-                url = str(response.request.url)
-                new = await in_thread(partial(self._user.new_token_for, url, token))
-                if new is not None:
-                    request.headers["Authorization"] = header(new)
-                    response = yield request
-                    if response.status_code == httpx.codes.UNAUTHORIZED:
-                        self._user.note_refusal_of_new(new)
+        for is_new in (False, True):
+            request.headers["Authorization"] = header(token)
+            response = yield request
+            if response.status_code != httpx.codes.UNAUTHORIZED:
+                return
+            body, url = await response.aread(), str(response.request.url)
+            ask = partial(self._user.token_after, token, url, body, is_new=is_new)
+            new = await in_thread(ask)
+            if new is None:
+                return
+            token = new

@@ -6,7 +6,7 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
-from zoho_tokenstore.http.user import User, header, is_refusal
+from zoho_tokenstore.http.user import User, header
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 from zoho_tokenstore.tokens.access_token import AccessToken
 
@@ -49,21 +49,16 @@ class RequestsAuth(AuthBase):
         """Send a refused request once more, with a new token."""
         if response.status_code != requests.codes.unauthorized:
             return response
-        if not is_refusal(response.status_code, response.content):
-            return response
         again = response.request.copy()
-        if not _rewind(again, start):
-            return response
-        new = self._user.new_token_for(again.url or "", token)
-        if new is None:
+        new = self._user.token_after(token, again.url or "", response.content)
+        if new is None or not _rewind(again, start):
             return response
         again.headers["Authorization"] = header(new)
-        again.deregister_hook("response", again.hooks["response"][-1])
         response.close()
         second: requests.Response = response.connection.send(again, **options)
         second.history.append(response)
         if second.status_code == requests.codes.unauthorized:
-            self._user.note_refusal_of_new(new)
+            self._user.token_after(new, again.url or "", second.content, is_new=True)
         return second
 
 

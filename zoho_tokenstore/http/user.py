@@ -8,9 +8,7 @@ from zoho_tokenstore.store import SQLAlchemyTokenStore
 from zoho_tokenstore.tokens.access_token import AccessToken
 from zoho_tokenstore.zoho.datacenters import is_own_host
 
-__all__ = ["User"]
-
-UNAUTHORIZED: Final = 401
+__all__ = ["User", "header", "is_refusal"]
 
 REFUSALS: Final = frozenset({"INVALID_TOKEN", "INVALID_OAUTHTOKEN", "INVALID_OAUTH"})
 """Zoho's codes for an access token that is not valid any more: of CRM, of Projects, of Desk
@@ -48,21 +46,32 @@ class User:
             )
         return token
 
-    def new_token_for(self, url: str, refused: AccessToken) -> AccessToken | None:
-        """Return the token that takes the place of a refused one, if it may be sent to the URL.
+    def token_after(
+        self, refused: AccessToken, url: str, body: bytes, *, is_new: bool = False
+    ) -> AccessToken | None:
+        """Return the token for sending a request again that was answered with the status 401.
 
-        One that was refused although it was new is not replaced again: the reason is another, and
-        each refresh counts against Zoho's limit.
+        One that was refused although it was new is not replaced, now or later: the reason is
+        another, and each refresh counts against Zoho's limit.
+
+        Args:
+            refused: The token that was sent.
+            url: Where the answer came from.
+            body: The body of the answer.
+            is_new: Whether the token has replaced a refused one just before.
+
+        Returns:
+            A new token, ``None`` if the request is not to be sent again.
         """
+        if not is_refusal(body):
+            return None
+        if is_new:
+            self._refused_anew = refused.value
         if refused.value == self._refused_anew or not is_own_host(url, refused.api_domain):
             return None
         self.store.invalidate(refused)
         token = self.token_for(url)
         return None if token.value == refused.value else token
-
-    def note_refusal_of_new(self, token: AccessToken) -> None:
-        """Remember that a token was refused right after it had replaced a refused one."""
-        self._refused_anew = token.value
 
 
 def header(token: AccessToken) -> str:
@@ -70,10 +79,8 @@ def header(token: AccessToken) -> str:
     return f"Zoho-oauthtoken {token.value}"
 
 
-def is_refusal(status: int, body: bytes) -> bool:
-    """Return whether an answer says that the access token is not valid any more."""
-    if status != UNAUTHORIZED:
-        return False
+def is_refusal(body: bytes) -> bool:
+    """Return whether an answer of the status 401 says that the access token is not valid."""
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
