@@ -24,7 +24,7 @@ from zoho_tokenstore.zoho.accounts import (
     TokenAnswer,
     TokenRequestError,
     exchange_code,
-    harmless,
+    words_of,
 )
 from zoho_tokenstore.zoho.datacenters import DATA_CENTERS, checked_endpoint, data_center_at
 from zoho_tokenstore.zoho.users import current_user_name
@@ -192,7 +192,7 @@ class LoginFlow:
             return self._endpoint
         if center is None:
             raise UnknownServerError(
-                f"the callback names the accounts server {harmless(server or location)!r}, which "
+                f"the callback names the accounts server {words_of(server or location)!r}, which "
                 "is none of Zoho's: pass accounts_url= if it is yours"
             )
         return center.token_endpoint
@@ -207,7 +207,7 @@ def _check_consent(error: str | None) -> None:
     if error == "access_denied":
         raise LoginDeniedError("the user has not consented", error)
     if error:
-        reason = harmless(error)
+        reason = words_of(error)
         raise LoginError(f"Zoho has not logged the user in ({reason}): begin again", reason)
 
 

@@ -7,7 +7,7 @@ import pytest
 from commands import run_in_terminal, run_process
 from support import login, make_token
 from tables import save
-from zoho_tokenstore.cli.console import harmless
+from zoho_tokenstore.tokens.text import harmless
 
 HOSTILE = {
     "title": "\x1b]0;owned\x07",

@@ -21,7 +21,7 @@ from zoho_tokenstore.errors import (
     UnknownUserError,
 )
 from zoho_tokenstore.zoho import access_tokens
-from zoho_tokenstore.zoho.accounts import TokenAnswer, harmless
+from zoho_tokenstore.zoho.accounts import TokenAnswer, words_of
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 HOUR = 3_600_000
@@ -320,9 +320,9 @@ def test_a_policy_of_a_second_ends_a_refresh_that_takes_longer(url, zoho):
             store.access_token(ALICE)
 
 
-def test_the_words_of_a_server_are_made_harmless():
-    assert harmless("\x1b[2Jx\u202e\n\x9b") == "�[2Jx���"
-    assert len(harmless("x" * 10_000)) == 100
+def test_the_words_of_a_server_are_short_and_harmless():
+    assert words_of("\x1b[2Jx\u202e\n") == r"\x1b[2Jx\u202e\n"
+    assert len(words_of("x" * 10_000)) == 100
 
 
 def test_an_answer_that_repeats_a_secret_is_not_repeated(store, zoho, monkeypatch):

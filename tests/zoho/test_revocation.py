@@ -86,7 +86,7 @@ def test_no_other_host_is_asked(zohos, api_domain):
     ("answer", "reason"),
     [
         (Answer(200, b'{"error": "invalid_code"}'), "'invalid_code'"),
-        (Answer(200, b'{"error": "\\u001b[2Jgone"}'), "'�\\[2Jgone'"),
+        (Answer(200, b'{"error": "\\u001b[2Jgone"}'), r"x1b\[2Jgone"),
         (Answer(200, b'{"status": "failure"}'), "unknown"),
         (Answer(200, b'["success"]'), "unknown"),
         (Answer(200, b"<html>"), "unknown"),

@@ -20,6 +20,8 @@ from rich.live import Live
 from rich.progress import Progress
 from rich.text import Text
 
+from zoho_tokenstore.tokens.text import harmless
+
 __all__ = [
     "Output",
     "ask",
@@ -27,7 +29,6 @@ __all__ = [
     "discard_output",
     "flush_output",
     "full_screen",
-    "harmless",
     "messages",
     "print_values",
     "progress_bar",
@@ -35,21 +36,6 @@ __all__ = [
     "tolerate_encodings",
     "warnings_as_messages",
 ]
-
-
-def harmless(value: object) -> str:
-    r"""Return a text without control characters, for one line of a terminal or of a pipe.
-
-    Terminals obey escape sequences, with which a text could clear the screen or set the title. Line
-    breaks could forge output, and invisible and bidirectional characters could disguise it. Each
-    character that is not printable is replaced by its escape sequence in Python, such as ``\x1b``.
-    """
-    text = str(value)
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
 
 
 class Output:

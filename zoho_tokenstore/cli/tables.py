@@ -8,8 +8,9 @@ from rich.cells import cell_len
 from rich.table import Table
 from rich.text import Text
 
-from zoho_tokenstore.cli.console import data, harmless, messages
+from zoho_tokenstore.cli.console import data, messages
 from zoho_tokenstore.storage.ids import SHORT_ID
+from zoho_tokenstore.tokens.text import harmless
 
 __all__ = ["print_table", "short_ids"]
 

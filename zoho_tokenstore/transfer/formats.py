@@ -12,6 +12,9 @@ __all__ = ["EXPECTED", "HEAD_SIZE", "advice_on", "is_utf16"]
 HEAD_SIZE: Final = 65_536
 """Bytes to look at."""
 
+SHORTEST: Final = 3
+"""Characters of UTF-16 without a byte order mark that can be told from anything else."""
+
 EXPECTED: Final = (
     f"a file of an SDK's FileStore begins with a header such as {','.join(FILES['C'])}"
 )
@@ -52,6 +55,5 @@ def is_utf16(head: bytes) -> bool:
     """Return whether text begins with a byte order mark of UTF-16, or every other byte is zero."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return True
-    pairs = list(pairwise(head[:32]))[::2]
-    zeros = [(not first, not second) for first, second in pairs]
-    return len(zeros) > 2 and len(set(zeros)) == 1 and sum(zeros[0]) == 1  # noqa: PLR2004 - a word
+    zeros = [(not first, not second) for first, second in list(pairwise(head[:32]))[::2]]
+    return len(zeros) >= SHORTEST and len(set(zeros)) == 1 and sum(zeros[0]) == 1

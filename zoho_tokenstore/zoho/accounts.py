@@ -9,6 +9,7 @@ from urllib3.exceptions import NewConnectionError
 
 from zoho_tokenstore.refresh.lease import CLIENT_FAULTS, PERMANENT, THROTTLED, Failure
 from zoho_tokenstore.tokens.record import TokenRecord, check_text
+from zoho_tokenstore.tokens.text import harmless
 from zoho_tokenstore.zoho.transport import Answer, post_form
 
 __all__ = [
@@ -17,8 +18,8 @@ __all__ = [
     "TokenRequestError",
     "exchange_code",
     "failure_of",
-    "harmless",
     "refresh_access_token",
+    "words_of",
 ]
 
 UNKNOWN_ANSWER: Final = "no access token"
@@ -127,16 +128,15 @@ def failure_of(error: Exception, answer: Answer | None) -> Failure:
         return Failure(type(error).__name__, answered=False)  # it may have been issued
     if not fields and answer.status != requests.codes.ok:
         return Failure(f"HTTP status {answer.status}")
-    reason = harmless(fields.get("error", UNKNOWN_ANSWER))
+    reason = words_of(fields.get("error", UNKNOWN_ANSWER))
     # The text of a throttling is translated in some regions; its status is not.
     throttled = fields.get("status") == "failure" and reason not in PERMANENT | CLIENT_FAULTS
     return Failure(THROTTLED if throttled else reason)
 
 
-def harmless(words: object) -> str:
-    """Return Zoho's words as text that changes no terminal and fills no log."""
-    text = "".join(letter if letter.isprintable() else "�" for letter in str(words))
-    return text[:LONGEST_REASON]
+def words_of(value: object) -> str:
+    """Return Zoho's words for an error, which are short."""
+    return harmless(str(value)[:LONGEST_REASON])
 
 
 def _ask_for_token(endpoint: str, form: Mapping[str, str | None], seconds: float) -> TokenAnswer:

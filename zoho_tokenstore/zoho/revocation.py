@@ -6,7 +6,7 @@ import requests
 
 from zoho_tokenstore.errors import ConfigurationError, RevocationError
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.zoho.accounts import harmless
+from zoho_tokenstore.zoho.accounts import words_of
 from zoho_tokenstore.zoho.datacenters import checked_endpoint, token_endpoint
 from zoho_tokenstore.zoho.transport import Answer, post_form
 
@@ -52,7 +52,7 @@ def revoke(token: TokenRecord, accounts_url: str | None = None) -> None:
 
 def _reason_in(answer: Answer) -> str:
     code = answer.fields.get("error")
-    return f"error {harmless(code)!r}" if code else "an unknown response"
+    return f"error {words_of(code)!r}" if code else "an unknown response"
 
 
 def _endpoint_for(api_domain: str | None, accounts_url: str | None) -> str:

@@ -5,7 +5,7 @@ from typing import Any, Final
 import requests
 
 from zoho_tokenstore.errors import LoginError, MissingScopeError
-from zoho_tokenstore.zoho.accounts import harmless
+from zoho_tokenstore.zoho.accounts import words_of
 from zoho_tokenstore.zoho.datacenters import is_own_host
 from zoho_tokenstore.zoho.transport import get_json
 
@@ -45,7 +45,7 @@ def _read(url: str, access_token: str, seconds: float) -> dict[str, Any]:
         raise LoginError(f"Zoho was not told the user's name ({kind}): begin again", kind) from None
     if answer.status == requests.codes.ok:
         return answer.fields
-    code = harmless(answer.fields.get("code", f"HTTP status {answer.status}"))
+    code = words_of(answer.fields.get("code", f"HTTP status {answer.status}"))
     if answer.status == requests.codes.unauthorized:
         raise MissingScopeError(
             f"the user's name cannot be asked for ({code}): add the scopes ZohoCRM.users.READ and "
