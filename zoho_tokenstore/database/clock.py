@@ -51,8 +51,8 @@ class ClockSkew:
     def __init__(self) -> None:
         """Trust the host's clock until it has been compared."""
         self.milliseconds = 0
-        self._measured = -LASTS
-        self._wall = 0.0
+        self._lasts_until = 0.0
+        self._offset = 0.0
 
     def is_outdated(self) -> bool:
         """Return whether the clocks have to be compared: now and then, and after a jump.
@@ -60,8 +60,8 @@ class ClockSkew:
         NTP puts a clock right while a process runs, and a machine that was suspended wakes up with
         another time.
         """
-        passed = time.monotonic() - self._measured
-        return passed > LASTS or abs(time.time() - self._wall - passed) > JUMP
+        passing = time.monotonic()
+        return passing > self._lasts_until or abs(time.time() - passing - self._offset) > JUMP
 
     def measure(self, database_time: int) -> None:
         """Compare the clocks.
@@ -69,8 +69,9 @@ class ClockSkew:
         Args:
             database_time: The database's time just now, in epoch milliseconds.
         """
-        self._measured, self._wall = time.monotonic(), time.time()
-        difference = int(self._wall * 1000) - database_time
+        now, passing = time.time(), time.monotonic()
+        self._lasts_until, self._offset = passing + LASTS, now - passing
+        difference = int(now * 1000) - database_time
         if abs(difference) <= TOLERANCE:
             self.milliseconds = 0
         elif abs(difference - self.milliseconds) > DRIFT:
