@@ -14,12 +14,14 @@ from zoho_tokenstore.errors import (
     AmbiguousTokenError,
     ClientRefusedError,
     ConfigurationError,
+    DatabaseUnavailableError,
     LoginRequiredError,
     RefreshFailedError,
     RefreshThrottledError,
     TokenTypeError,
     UnknownUserError,
 )
+from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.zoho import access_tokens
 from zoho_tokenstore.zoho.accounts import TokenAnswer, words_of
 
@@ -293,6 +295,41 @@ def test_threads_that_meet_a_refusal_send_one_refresh(store, zoho):
     assert len(tokens) == 1
     assert refused not in tokens
     assert zoho.count("refresh") == 1
+
+
+def test_a_refresh_between_the_look_and_the_lock_is_not_undone(store, zoho, monkeypatch):
+    row = logged_in(zoho, store, ALICE)
+    refused = store.access_token(ALICE)
+    rows = store._opened.tables.tokens
+    earlier = store._database.read(rows.find_row, TokenRecord(user_name=ALICE))
+    new = store.refresh_now(ALICE)
+    with monkeypatch.context() as patched:
+        patched.setattr(rows, "find_row", lambda *_: earlier)
+        for token in (refused, refused.value):
+            store.invalidate(token)
+    assert store.access_token(ALICE) == new
+    assert zoho.count("refresh") == 1
+    assert stored(store)[0]["refresh_token"] == row["refresh_token"]
+
+
+@pytest.mark.parametrize(("refresh_token", "raises"), [(None, False), ("1000.new", True)])
+def test_an_answer_that_cannot_be_stored_is_used_unless_a_login_would_be_lost(
+    store, zoho, monkeypatch, refresh_token, raises
+):
+    row = expired(zoho, store)
+    answer = TokenAnswer("new", int(time.time() * 1000) + HOUR, refresh_token, None)
+    monkeypatch.setattr(access_tokens, "refresh_access_token", lambda *_: answer)
+
+    def fail(*_):
+        raise DatabaseUnavailableError("gone")
+
+    monkeypatch.setattr(store._access_tokens, "_save_claimed", fail)
+    if raises:
+        with pytest.raises(DatabaseUnavailableError):
+            store.access_token(ALICE)
+    else:
+        assert store.access_token(ALICE).value == "new"
+    assert stored(store) == [row]
 
 
 @pytest.mark.parametrize("value", [None, 7])
