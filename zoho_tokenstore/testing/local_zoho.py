@@ -14,14 +14,7 @@ from typing import Any, Final, Literal, Self, TypeAlias, cast
 from urllib.parse import parse_qsl, urlsplit
 
 from zoho_tokenstore.testing.accounts import Account, Accounts, Response
-from zoho_tokenstore.testing.calls import (
-    INVALID_TOKEN,
-    Call,
-    CallKind,
-    is_allowed,
-    kind_of,
-    parse_body,
-)
+from zoho_tokenstore.testing.calls import INVALID_TOKEN, Call, CallKind, kind_of, parse_body
 from zoho_tokenstore.testing.consent import consent_page, error_page, redirect_after, request_error
 from zoho_tokenstore.testing.crm import CRM
 from zoho_tokenstore.testing.limits import Limits
@@ -249,11 +242,9 @@ class ZohoHandler(BaseHTTPRequestHandler):
         if account is None:
             self._respond(kind_of(call), None, INVALID_TOKEN, 401)
             return
-        scopes, hook = accounts.scopes_of(token), self._zoho.hook
-        is_asked = hook is not None and (scopes is None or is_allowed(call, scopes))
-        own = hook(call) if hook is not None and is_asked else None
+        own = None if self._zoho.hook is None else self._zoho.hook(call)
         if own is None:
-            answer = self._zoho.crm.answer(call, scopes)
+            answer = self._zoho.crm.answer(call, accounts.scopes_of(token))
             self._respond(answer.kind, account, answer.body, answer.status)
         else:
             self._respond(kind_of(call), account, own[1], own[0])
