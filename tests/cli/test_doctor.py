@@ -330,19 +330,3 @@ def test_a_read_only_database_is_named_at_once(open_database, doctor, run_comman
     done = run_command(address, "delete", "--all", "--yes")
     assert "is read-only" in done.err
     assert time.monotonic() - began < 10
-
-
-def test_a_missing_privilege_to_create_tables_is_named_with_its_grant(open_database, doctor):
-    url = open_database("postgresql")
-    change(url, "CREATE ROLE doctors_patient LOGIN")
-    try:
-        weak = make_url(url).set(username="doctors_patient")
-        words = doctor(weak.render_as_string(hide_password=False))[1]["table"][1]
-        assert "zoho-tokenstore upgrade" in words
-        assert "GRANT USAGE, CREATE ON SCHEMA public TO doctors_patient" in words
-        change(url, "GRANT USAGE, CREATE ON SCHEMA public TO doctors_patient")
-        words = doctor(weak.render_as_string(hide_password=False))[1]["table"][1]
-        assert "GRANT" not in words
-        change(url, "REVOKE ALL ON SCHEMA public FROM doctors_patient")
-    finally:
-        change(url, "DROP ROLE doctors_patient")

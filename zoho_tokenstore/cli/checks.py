@@ -16,6 +16,7 @@ from zoho_tokenstore.errors import (
     MissingPrivilegeError,
     MissingSDKError,
     SchemaMissingError,
+    SchemaOlderError,
     TokenStoreError,
 )
 from zoho_tokenstore.schema.additions import added_by_others
@@ -136,9 +137,9 @@ def _schema(opened: TokenTables) -> Result:
     schema = opened.schema
     try:
         opened.database.read(lambda session: schema.ready(session.connection(), create=False))
-    except SchemaMissingError as error:
+    except (SchemaMissingError, SchemaOlderError) as error:
         backend = opened.database.backend
-        grant = opened.database.read(backend.missing_grant_to_create, schema.namespace)
+        grant = opened.database.read(backend.missing_grant_to_upgrade, schema.namespace)
         if grant is None:
             raise
         raise MissingPrivilegeError(f"{error}, which needs {grant}") from error

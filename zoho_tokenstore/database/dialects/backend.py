@@ -1,5 +1,6 @@
 """The base of all backends: what a database does unless its own module says otherwise."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
@@ -164,8 +165,8 @@ class Backend:
         """Return the journal mode of a database file, ``None`` for a server."""
         return None
 
-    def missing_grant_to_create(self, session: Session, schema: str | None) -> str | None:
-        """Return the ``GRANT`` that this user needs to create tables, ``None`` if unknown or not.
+    def missing_grant_to_upgrade(self, session: Session, schema: str | None) -> str | None:
+        """Return the ``GRANT`` that this user needs to upgrade, ``None`` if unknown or not.
 
         Args:
             session: Where to ask.
@@ -245,3 +246,10 @@ class Backend:
     def denial_of(self, error: DBAPIError, url: URL) -> str:
         """Return what was denied to the user of the URL, and the statement that grants it."""
         return f"denies it to the user {url.username!r}: grant the privilege"
+
+    @staticmethod
+    def schema_in(error: DBAPIError, table: str) -> str | None:
+        """Return the schema that a failed statement names with a table, ``None`` if it does not."""
+        named = rf'(\w+)[`"]?\.[`"]?{re.escape(table)}\b'
+        found = re.search(named, error.statement or "")
+        return None if found is None else found[1]

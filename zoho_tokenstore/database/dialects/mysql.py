@@ -4,9 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Insert, Select, Table
+from sqlalchemy import URL, Insert, Select, Table, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeEngine
 
 from zoho_tokenstore.database.dialects.backend import (
@@ -25,8 +26,20 @@ UNNUMBERED: Final = -1
 FULL: Final[Fault] = (DatabaseFullError, "is full: free disk space")
 
 DENIED: Final = re.compile(
-    r"(?P<privilege>[A-Z ,]+) command denied to user .* for table (?P<table>.+)"
+    r"(?P<privilege>[A-Z ,]+) command denied to user .* (?:for|in) table (?P<table>.+)"
 )
+
+GRANT: Final = re.compile(
+    r"GRANT (?P<privileges>.+?) ON (?P<quote>[`\"]?)(?P<database>.+?)(?P=quote)\.(?P<table>.+) TO "
+)
+"""A line of ``SHOW GRANTS`` about all tables (``*``) or one, of one, some or all databases."""
+
+ON_ROWS: Final = frozenset({"SELECT", "INSERT", "UPDATE"})
+TO_UPGRADE: Final = ON_ROWS | {"CREATE", "ALTER", "INDEX", "DROP"}
+"""The privileges that the migrations need; those on rows may be granted for each table."""
+
+TO_WORK: Final = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, DROP"
+"""All privileges, because the server looks at no other grant once one names the database."""
 
 CHARSET: Final = "utf8mb4"
 """The only character set of MySQL that has all of Unicode."""
@@ -130,10 +143,30 @@ class MySQL(Backend):
         if found is None:
             return f"says: {words}; grant the user {url.username!r} what is missing"
         name = found["table"].rpartition(".")[2].strip("'`")
+        database = self.schema_in(error, name) or url.database
         return (
-            f"says: {words}; run GRANT {found['privilege']} ON `{url.database}`.`{name}` TO "
-            f"'{url.username}'@'%', with the host of the account"
+            f"says: {words}; run GRANT {found['privilege']} ON `{database}`.`{name}` TO "
+            f"{_quoted(url.username or '')}@`%`, with the host of the account"
         )
+
+    def missing_grant_to_upgrade(self, session: Session, schema: str | None) -> str | None:
+        """Read the user's grants and those of the active roles."""
+        query = text("SELECT COALESCE(:schema, DATABASE()), CURRENT_USER()")
+        database, account = session.execute(query, {"schema": schema}).one()
+        granted, names = set[str](), [database]
+        for found in filter(None, map(GRANT.match, session.scalars(text("SHOW GRANTS")))):
+            name = found["database"].replace(found["quote"] * 2, found["quote"])
+            if name == "*" or _is_like(database, name):
+                privileges = set(found["privileges"].split(", "))
+                granted |= privileges if found["table"] == "*" else privileges & ON_ROWS
+            if _unescaped(name) == database:
+                names.append(name)
+        if "ALL PRIVILEGES" in granted or granted >= TO_UPGRADE:
+            return None
+        user, _, host = account.rpartition("@")
+        # The server prefers a grant with an escaped name to one whose "_" is a pattern.
+        scope = _quoted(max(names, key=len))
+        return f"GRANT {TO_WORK} ON {scope}.* TO {_quoted(user)}@{_quoted(host)}"
 
     def code_of(self, error: DBAPIError) -> str | int | None:
         """Return the error number; the SQLSTATE is HY000 for most."""
@@ -153,6 +186,22 @@ class MySQL(Backend):
         if self.code_of(error) == UNNUMBERED:
             return isinstance(error, OperationalError)
         return super().is_stale(error)
+
+
+def _is_like(database: str, pattern: str) -> bool:
+    """Return whether a database has the name, or one of the names, of a grant."""
+    parts = re.findall(r"\\?.", pattern, re.DOTALL)
+    wildcards = {"%": ".*", "_": "."}
+    regex = "".join(wildcards.get(part) or re.escape(part[-1]) for part in parts)
+    return re.fullmatch(regex, database, re.DOTALL) is not None
+
+
+def _unescaped(pattern: str) -> str:
+    return re.sub(r"\\(.)", r"\1", pattern)
+
+
+def _quoted(name: str) -> str:
+    return "`{}`".format(name.replace("`", "``"))
 
 
 BACKEND: Final = MySQL()

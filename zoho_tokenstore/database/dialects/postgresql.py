@@ -134,11 +134,11 @@ class PostgreSQL(Backend):
             return f"says: {words}; grant {user} what is missing"
         if found["kind"] == "schema":
             return f"says: {words}; run GRANT USAGE, CREATE ON SCHEMA {found['name']} TO {user}"
-        return (
-            f"says: {words}; run GRANT SELECT, INSERT, UPDATE, DELETE ON {found['name']} TO {user}"
-        )
+        schema = self.schema_in(error, found["name"])
+        name = f"{schema}.{found['name']}" if schema else found["name"]
+        return f"says: {words}; run GRANT SELECT, INSERT, UPDATE, DELETE ON {name} TO {user}"
 
-    def missing_grant_to_create(self, session: Session, schema: str | None) -> str | None:
+    def missing_grant_to_upgrade(self, session: Session, schema: str | None) -> str | None:
         """Ask the server."""
         parameters = {"schema": schema}
         denied = session.execute(text(SCHEMA_WITHOUT_CREATE), parameters).first()
