@@ -14,7 +14,7 @@ from zoho_tokenstore.database.clock import ClockSkew
 from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.keyring import Keyring
-from zoho_tokenstore.errors import ConfigurationError, DatabaseError, DecryptionError
+from zoho_tokenstore.errors import DatabaseError, DecryptionError
 from zoho_tokenstore.pickling import PickledByArguments
 from zoho_tokenstore.policy import RefreshPolicy, TokenPolicy, checked_retention
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
@@ -27,6 +27,7 @@ from zoho_tokenstore.storage.claimed_saves import save_claimed
 from zoho_tokenstore.storage.leases import SharedLeases
 from zoho_tokenstore.storage.maintenance import iter_records
 from zoho_tokenstore.storage.opening import OpenedTables
+from zoho_tokenstore.storage.queries import TokenQueries
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.access_token import AccessToken, refused_token
@@ -104,7 +105,7 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         tables = TokenTables(
             self._database,
             self._schema,
-            _checked_keyring(keyring),
+            keyring,
             policy,
             audits=audit,
             audit_retention=checked_retention(audit_retention),
@@ -280,6 +281,9 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     def _delete_record(self, key: str) -> bool:
         return self._database.write(self._opened.tables_to_write().deletion.delete_ids, [key]) > 0
 
+    def _names_of_mail(self, mail: str) -> list[str]:
+        return TokenQueries(self._database, self._schema.table).names_of_mail(mail)
+
     def _delete_all_records(self) -> None:
         self._database.write(self._opened.tables_to_write().deletion.delete_everything)
 
@@ -289,12 +293,3 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         if tables.retention is not None:
             tables.deletion.delete_where(self._database, tables.retention.outdated_now())
         return map(self._skew.to_host, iter_records(self._database, tables.tokens, on_error))
-
-
-def _checked_keyring(keyring: object) -> Keyring | None:
-    if keyring is None or isinstance(keyring, Keyring):
-        return keyring
-    raise ConfigurationError(
-        f"keyring is not a Keyring but {type(keyring).__name__}: create it with "
-        "Keyring.from_text(…), from_file(…) or from_callable(…)"
-    )

@@ -27,6 +27,15 @@ def refresh(shared_url, zoho, run_command):
     return refresh
 
 
+def test_a_mail_address_alone_names_the_users_that_have_it(store, zoho, refresh):
+    logged_in(zoho, store, f"{ALICE}:60001")
+    status, out, messages = refresh("--user", ALICE)
+    assert (status, out) == (1, "")
+    assert f"no tokens are stored for user {ALICE!r}: pass one of '{ALICE}:60001'" in messages
+    status, _, messages = refresh("--user", f"{ALICE}:60001", "--client", "another")
+    assert (status, "pass one of" in messages) == (1, False)
+
+
 def test_a_valid_token_is_replaced(store, zoho, refresh):
     row = logged_in(zoho, store, ALICE)
     status, out, messages = refresh("--user", ALICE, "--json")

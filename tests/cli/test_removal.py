@@ -51,7 +51,7 @@ def test_delete_by_id_by_user_and_all(shared_url, run_command):
 NAMES = ("alice@example.com:60001", "alice@example.com:60002", "alice@example.community:60003")
 
 
-@pytest.mark.parametrize("command", ["list", "delete", "revoke"])
+@pytest.mark.parametrize("command", ["list", "audit", "delete", "revoke"])
 def test_a_mail_address_alone_names_the_users_that_have_it(sqlite_url, run_command, command):
     save(
         sqlite_url,
@@ -59,14 +59,15 @@ def test_a_mail_address_alone_names_the_users_that_have_it(sqlite_url, run_comma
         login("a_b@example.com:5"),
         login("Alice@example.com:9"),
     )
-    yes = [] if command == "list" else ["--yes"]
+    reads = command in ("list", "audit")
+    yes = [] if reads else ["--yes"]
     for mail, names in (("alice@example.com", NAMES[:2]), ("axb@example.com", ())):
         status, out, messages = run_command(sqlite_url, command, "--user", mail, *yes)
-        assert (status, out) == (0 if command == "list" else 1, "")
+        assert (status, out) == (0 if reads else 1, "")
         advice = f": pass one of {', '.join(map(repr, names))}" if names else ""
         says = f"no tokens are stored for user {mail!r}{advice}\n"
-        assert messages.endswith(says if advice or command != "list" else "")
-        assert (command == "list" and not advice) == (messages == "")
+        assert messages.endswith(says if advice or not reads else "")
+        assert (reads and not advice) == (messages == "")
     assert len(users(sqlite_url)) == 5
 
 

@@ -77,6 +77,19 @@ def test_a_name_is_no_id(store, clients):
     assert len(stored(store)) == len(clients)
 
 
+def test_a_mail_address_alone_is_no_id_and_names_the_users_that_have_it(store):
+    names = ["alice@example.com:60001", "alice@example.com:60002"]
+    others = ["alice@example.community:60003", "Alice@example.com:9", "a_b@example.com:5"]
+    store.save_tokens([login(name) for name in names + others])
+    for wanted in ("alice@example.com", make_token("alice@example.com")):
+        with sdk_error(InvalidTokenError, f"mail address of {names[0]!r}, {names[1]!r}") as caught:
+            store.delete_token(wanted)
+        assert "pass the id that the store has set on the token" in str(caught.value)
+    for unknown in ("axb@example.com", make_token("axb@example.com"), "alice", names[0][:-1]):
+        store.delete_token(unknown)
+    assert len(stored(store)) == len(names + others)
+
+
 @pytest.mark.parametrize("field", ["id", "client_id", "access_token", "redirect_url"])
 def test_a_field_that_is_not_text_is_named(store, field):
     with sdk_error(TokenTypeError, f"{field} must be text, not int"):

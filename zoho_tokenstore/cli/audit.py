@@ -10,10 +10,11 @@ import typer
 from zoho_tokenstore.cli.console import data, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table
 from zoho_tokenstore.cli.tables import print_table, short_ids
+from zoho_tokenstore.cli.users import print_other_names
 from zoho_tokenstore.settings import Settings, parse_duration
 from zoho_tokenstore.storage.audit import Event
 from zoho_tokenstore.storage.ids import complete_audited_id
-from zoho_tokenstore.storage.queries import iter_audit_entries
+from zoho_tokenstore.storage.queries import TokenQueries, iter_audit_entries
 from zoho_tokenstore.storage.tables import TokenTables
 
 __all__ = ["register"]
@@ -74,6 +75,8 @@ def audit(
                 rows.append(entry)
             else:
                 print_values(entry.values())
+        if user is not None:
+            print_other_names(TokenQueries(opened.database, opened.table), user)
     if rows:
         _print_table(rows)
 

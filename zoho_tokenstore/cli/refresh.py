@@ -6,9 +6,12 @@ from typing import Annotated
 import typer
 
 from zoho_tokenstore.cli.console import data
-from zoho_tokenstore.cli.options import AccountsUrl, Json, on_table
+from zoho_tokenstore.cli.options import AccountsUrl, Json, on_table, open_table
+from zoho_tokenstore.cli.users import missing_user
+from zoho_tokenstore.errors import UnknownUserError
 from zoho_tokenstore.sdk import any_installed
 from zoho_tokenstore.settings import Settings
+from zoho_tokenstore.storage.queries import TokenQueries
 from zoho_tokenstore.store import SQLAlchemyTokenStore
 
 __all__ = ["register"]
@@ -45,8 +48,15 @@ def refresh(
         sdk=any_installed(),
         **settings.store_options | ({"accounts_url": accounts_url} if accounts_url else {}),
     )
-    with store:
-        token = store.refresh_now(user, client_id=client)
+    try:
+        with store:
+            token = store.refresh_now(user, client_id=client)
+    except UnknownUserError as error:
+        with open_table(settings) as opened:
+            queries = TokenQueries(opened.database, opened.table)
+            if queries.names_of_mail(user):
+                raise UnknownUserError(missing_user(queries, user)) from error
+        raise
     expires = None if token.expires_at is None else f"{token.expires_at:%Y-%m-%d %H:%M:%SZ}"
     if as_json:
         data.print(json.dumps({"user_name": token.user_name, "expires": expires}))

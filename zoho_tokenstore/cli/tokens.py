@@ -12,7 +12,7 @@ from zoho_tokenstore.cli.console import data, messages, print_values
 from zoho_tokenstore.cli.options import Json, on_table, open_table
 from zoho_tokenstore.cli.stats import epoch_now, has_expired
 from zoho_tokenstore.cli.tables import print_table, short_ids
-from zoho_tokenstore.cli.users import missing_user
+from zoho_tokenstore.cli.users import print_other_names
 from zoho_tokenstore.errors import DecryptionError, UnknownIdError
 from zoho_tokenstore.settings import Settings
 from zoho_tokenstore.storage.ids import complete_ids
@@ -149,12 +149,7 @@ def _matching_rows(
             if chosen.matches(token, now, refused):
                 yield _masked(token, refused)
         if chosen.user is not None:
-            _print_other_names(TokenQueries(opened.database, opened.table), chosen.user)
-
-
-def _print_other_names(queries: TokenQueries, user: str) -> None:
-    if not queries.count_rows(queries.rows_of_user(user)) and queries.names_of_mail(user):
-        messages.print(missing_user(queries, user))
+            print_other_names(TokenQueries(opened.database, opened.table), chosen.user)
 
 
 def _masked(record: TokenRecord, refused: Mapping[str, str]) -> dict[str, Any]:

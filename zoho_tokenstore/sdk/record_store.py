@@ -28,6 +28,11 @@ from zoho_tokenstore.zoho.access_tokens import unknown_user
 
 __all__ = ["RecordStore"]
 
+ID_ADVICE: Final = (
+    "pass the id that the store has set on the token ('zoho-tokenstore list' shows it), or the "
+    "token itself"
+)
+
 log: Final = logging.getLogger("zoho_tokenstore")
 
 
@@ -70,6 +75,10 @@ class RecordStore(ABC):
         """Delete every record."""
 
     @abstractmethod
+    def _names_of_mail(self, mail: str) -> list[str]:
+        """Return the names ``mail:organization`` of users with this mail address, in order."""
+
+    @abstractmethod
     def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         """Yield every record; pass the errors of those that cannot be decrypted to ``on_error``."""
 
@@ -96,25 +105,44 @@ class RecordStore(ABC):
             cause = unknown_user(wanted.user_name)
             raise self._sdk.unknown_user_exception(cause) from cause
 
+    def _id_of(self, token: TokenRecord) -> str | None:
+        """Return the id of the record that the token identifies, ``None`` without one.
+
+        Raises:
+            InvalidTokenError: Its user's name is the mail address of other users.
+        """
+        found = self._find_record(token)
+        if found is None:
+            self._refuse_mail(token.user_name)
+            return None
+        return found.id
+
     def _delete_id(self, key: str) -> None:
         """Delete the record with this id, if there is one.
 
         Raises:
-            InvalidTokenError: It is the name of a user instead.
+            InvalidTokenError: It is the name or the mail address of a user instead.
         """
         if self._delete_record(key):
             return
         try:
             if self._find_record(TokenRecord(user_name=key)) is None:
+                self._refuse_mail(key)
                 return
         except AmbiguousTokenError:  # a user of more than one client
             pass
         except EncryptionError:  # a deletion needs no key
             return
         raise InvalidTokenError(
-            f"{key!r} is the name of a user, not the id of a token: pass the id that the store has "
-            "set on the token, or the token itself"
+            f"{key!r} is the name of a user, not the id of a token: {ID_ADVICE}"
         )
+
+    def _refuse_mail(self, mail: str | None) -> None:
+        """Raise for the mail address of users, which alone does not say whose token is meant."""
+        if mail and "@" in mail and (names := self._names_of_mail(mail)):
+            raise InvalidTokenError(
+                f"{mail!r} is only the mail address of {', '.join(map(repr, names))}: {ID_ADVICE}"
+            )
 
     def _resolve(
         self,

@@ -220,13 +220,10 @@ class SDKTokenStore(ActingStore):
                 is looked up as in :meth:`find_token`.
 
         Raises:
-            SDKException: It is neither or a user's name, it is ambiguous, or the database failed.
+            SDKException: It is neither or a user's name or mail address, it is ambiguous, or the
+                database failed.
         """
-        if self._sdk.is_token(id):
-            found = self._find_record(self._sdk.read_token(id))
-            key = None if found is None else found.id
-        else:
-            key = check_id(id)
+        key = self._id_of(self._sdk.read_token(id)) if self._sdk.is_token(id) else check_id(id)
         if key is not None:
             self._delete_id(key)
 

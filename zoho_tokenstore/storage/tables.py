@@ -9,7 +9,7 @@ from sqlalchemy import Table
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.encryption.keyring import Keyring
-from zoho_tokenstore.errors import ReadableSecretsWarning
+from zoho_tokenstore.errors import ConfigurationError, ReadableSecretsWarning
 from zoho_tokenstore.policy import TokenPolicy
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.schema.state import TokenSchema
@@ -45,6 +45,18 @@ class TokenTables:
     audits: bool = True
     audit_retention: timedelta | None = None
     accept_readable: bool = False
+
+    def __post_init__(self) -> None:
+        """Reject keys in another form than a keyring.
+
+        Raises:
+            ConfigurationError: ``keyring`` is not a :class:`Keyring`.
+        """
+        if not isinstance(self.keyring, Keyring | None):
+            raise ConfigurationError(
+                f"keyring is not a Keyring but {type(self.keyring).__name__}: create it with "
+                "Keyring.from_text(…), from_file(…) or from_callable(…)"
+            )
 
     @property
     def table(self) -> Table:

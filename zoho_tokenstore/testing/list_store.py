@@ -65,6 +65,11 @@ class ListTokenStore(SDKTokenStore):
         with self._lock:
             self._rows = []
 
+    def _names_of_mail(self, mail: str) -> list[str]:
+        with self._lock:
+            names = {row.user_name for row in self._rows if row.user_name is not None}
+        return sorted(name for name in names if name.startswith(f"{mail}:"))
+
     def _iter_records(self, on_error: Callable[[DecryptionError], None]) -> Iterator[TokenRecord]:
         del on_error  # readable tokens cannot fail to decrypt
         with self._lock:
