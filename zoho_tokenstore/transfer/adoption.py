@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sqlalchemy import inspect
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.errors import MigrationError, SDKSchemaError, SourceError
@@ -10,7 +11,7 @@ from zoho_tokenstore.schema import migrations
 from zoho_tokenstore.schema.state import SchemaState
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.transfer.columns import ColumnOptions
-from zoho_tokenstore.transfer.dbstore import TableSource
+from zoho_tokenstore.transfer.dbstore import TableSource, view_names
 from zoho_tokenstore.transfer.importer import Importer, ImportReport
 from zoho_tokenstore.transfer.layouts import AS_NAMED
 
@@ -45,8 +46,8 @@ class Adoption:
 
         Raises:
             SchemaError: The table is not one of the SDK's.
-            SourceError: It lacks columns that are needed, or no row of it can be used; nothing was
-                changed.
+            SourceError: It is a view, it lacks columns that are needed, or no row of it can be
+                used; nothing was changed.
             MigrationError: An imported token differs from its row; the SDK's table is unchanged.
             DatabaseError: The database failed; run the adoption again.
         """
@@ -80,6 +81,14 @@ class Adoption:
 
         if database.read(state) is not SchemaState.SDK:
             return
+        if schema.name in database.read(
+            lambda session: view_names(inspect(session.connection()), schema.namespace)
+        ):
+            raise SourceError(
+                f"{schema.name!r} is a view, which cannot be adopted, and nothing was changed: "
+                f"import it with 'zoho-tokenstore import dbstore --table {schema.name} "
+                "--into-table zoho_oauthtoken', or pass --table with the name of its table"
+            )
         problem = ""
         for row in TableSource(database.url, schema.name, schema.namespace, self.options):
             if row.token is not None:

@@ -1,7 +1,7 @@
 """Tables of an SDK's ``DBStore``, and custom tables with the same columns."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +28,7 @@ from zoho_tokenstore.schema.models import DEFAULT_TABLE
 from zoho_tokenstore.transfer.columns import ColumnOptions
 from zoho_tokenstore.transfer.layouts import AS_NAMED, Layout, SourceRow
 
-__all__ = ["TableSource"]
+__all__ = ["TableSource", "view_names"]
 
 FETCH_SIZE: Final = 1_000
 """Rows per round trip."""
@@ -89,6 +89,14 @@ class TableSource:
             raise translate(error, self._url) from error
 
 
+def view_names(inspector: Inspector, schema: str | None) -> list[str]:
+    """Return the names of the views in a schema, materialized ones included."""
+    names = list(inspector.get_view_names(schema))
+    with suppress(NotImplementedError):  # by SQLAlchemy, where the database has none
+        names += inspector.get_materialized_view_names(schema)
+    return names
+
+
 def _checked_file(url: URL) -> URL:
     """Return the URL.
 
@@ -118,7 +126,7 @@ class _Search:
             SourceError: There is none, or more than one.
         """
         tables = self.inspector.get_table_names(self.schema)
-        present = [*tables, *self.inspector.get_view_names(self.schema)]
+        present = [*tables, *view_names(self.inspector, self.schema)]
         wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
         if wanted is not None:
             return wanted, self._checked_columns(wanted, present)
