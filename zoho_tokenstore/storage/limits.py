@@ -9,7 +9,7 @@ from zoho_tokenstore.errors import InvalidTokenError
 from zoho_tokenstore.tokens.digests import Digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["encoder_of"]
+__all__ = ["check_length", "encoder_of"]
 
 Encoder: TypeAlias = Callable[[TokenRecord, Digest], dict[str, Any]]
 
@@ -32,15 +32,28 @@ def encoder_of(codec: RowCodec, backend: Backend) -> Encoder:
             InvalidTokenError: A text is too long.
         """
         values = codec.encode_record(row, digest)
-        if name := _too_long(values, limit):
-            what = "the encrypted secrets together are" if name == "sealed" else f"{name} is"
-            raise InvalidTokenError(
-                f"{what} too long: this database holds {limit} bytes of text in a column; save a "
-                "shorter token, or choose another database"
-            )
+        check_length(values, limit)
         return values
 
     return encode_record
+
+
+def check_length(values: Mapping[str, Any], limit: int | None) -> None:
+    """Check that each column holds its value.
+
+    Args:
+        values: Values by column.
+        limit: How many bytes of text a column holds, ``None`` for any number.
+
+    Raises:
+        InvalidTokenError: A text is too long.
+    """
+    if limit is not None and (name := _too_long(values, limit)):
+        what = "the encrypted secrets together are" if name == "sealed" else f"{name} is"
+        raise InvalidTokenError(
+            f"{what} too long: this database holds {limit} bytes of text in a column; save a "
+            "shorter token, or choose another database"
+        )
 
 
 def _too_long(values: Mapping[str, Any], limit: int) -> str | None:

@@ -24,6 +24,7 @@ from zoho_tokenstore.errors import (
     DatabaseBusyError,
     DecryptionError,
     IdConflictError,
+    InvalidTokenError,
     TokenStoreError,
 )
 from zoho_tokenstore.storage.keys import KeyTable
@@ -86,7 +87,7 @@ class KeyRotation:
         self._keys = tables.keys
         self._table = table = tables.table
         self._listed = KeyTable(table)
-        self._stale = StaleRows(table, codec)
+        self._stale = StaleRows(table, codec, tables.database.backend.text_bytes)
 
     def rotate_all(
         self, *, dry_run: bool = False, on_rows: Callable[[int], None] = lambda _: None
@@ -143,6 +144,10 @@ class KeyRotation:
                 found = self._stale.sealed_anew(row)
             except DecryptionError as error:
                 rotation.failed.append(error)
+                continue
+            except InvalidTokenError as error:
+                problem = f"token {row.id!r} is left as it is: {error}"
+                rotation.failed.append(InvalidTokenError(problem))
                 continue
             if found is None:
                 rotation.current += 1

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from zoho_tokenstore.encryption.codec import EncryptedCodec
 from zoho_tokenstore.errors import IdConflictError
+from zoho_tokenstore.storage.limits import check_length
 from zoho_tokenstore.storage.statements import SEAL
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, row_digests
 from zoho_tokenstore.tokens.record import SECRET_FIELDS, TokenRecord
@@ -53,13 +54,15 @@ class StaleRows:
     Args:
         table: The token table.
         codec: Its first key seals, all of its keys open.
+        text_bytes: How many bytes of text a column holds, ``None`` for any number.
 
     Attributes:
         rows: Selects all that has to be known of a row.
     """
 
-    def __init__(self, table: Table, codec: EncryptedCodec) -> None:
+    def __init__(self, table: Table, codec: EncryptedCodec, text_bytes: int | None) -> None:
         """Build the statements."""
+        self._text_bytes = text_bytes
         self._codec = codec
         # The seen columns are the last ones.
         self.rows = select(*(table.c[name] for name in (*codec.columns, *DIGESTS, *SEEN)))
@@ -73,6 +76,7 @@ class StaleRows:
 
         Raises:
             DecryptionError: It cannot be read.
+            InvalidTokenError: It would be too long for its column.
         """
         codec, columns = self._codec, len(self._codec.columns)
         record = codec.decode_row(row[:columns])
@@ -87,8 +91,9 @@ class StaleRows:
     def _stale_row(
         self, row: Row[Any], record: TokenRecord, digests: dict[str, str | None] | None
     ) -> StaleRow:
-        seen = row[-len(SEEN) :]
-        return StaleRow(row.id, row.id_digest, seen, self._codec.seal_record(record), digests)
+        seen, seal = row[-len(SEEN) :], self._codec.seal_record(record)
+        check_length(seal, self._text_bytes)
+        return StaleRow(row.id, row.id_digest, seen, seal, digests)
 
     def write_rows(self, session: Session, stale: Sequence[StaleRow]) -> list[str]:
         """Write those rows that are unchanged since they were read; return their keys.

@@ -54,6 +54,7 @@ class TokenTable:
     ) -> None:
         """Build the statements once; SQLAlchemy compiles each once per dialect."""
         self.codec = codec = keys.codec
+        self._text_bytes = backend.text_bytes
         self._encode = encoder_of(codec, backend)
         self._keys = keys
         self._audit = audit
@@ -144,6 +145,15 @@ class TokenTable:
         """Return the rows with these ids as :meth:`read_page` does; a page of them at most."""
         digests = [digest("id", key) for key in keys]
         return session.execute(self._lookups.by_keys, {"keys": digests}).all()
+
+    def check_length(self, row: TokenRecord) -> None:
+        """Check that a row fits into its columns.
+
+        Raises:
+            InvalidTokenError: A text is too long for this database.
+        """
+        if self._text_bytes is not None:
+            self._encode(row, self.codec.digest)
 
     def save_rows(
         self,

@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol, get_args
 from sqlalchemy.orm import Session
 
 from zoho_tokenstore.database.database import Database
-from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError
+from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError, InvalidTokenError
 from zoho_tokenstore.storage.tokens import TokenTable
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import BATCH_SIZE, BatchPlan, plan_save
@@ -146,7 +146,7 @@ class Importer:
             _, place = next(places)
             try:
                 result.report.count_row(self._import_token(plan, token, place))
-            except (AmbiguousTokenError, _DamagedRowError) as error:
+            except (AmbiguousTokenError, InvalidTokenError, _DamagedRowError) as error:
                 result.leave_out(place, str(error))
 
         self.tokens.save_rows(session, [token for token, _ in usable], "imported", import_next)
@@ -160,6 +160,7 @@ class Importer:
         _check_truncation(anonymous, related)
         stored = plan_save(anonymous, related, "").target
         if stored is None:
+            self.tokens.check_length(token)
             plan.add_token(anonymous if plan.has_id(token.id) else token)
             return "created"
         if _adds_nothing(anonymous, stored):
@@ -175,6 +176,7 @@ class Importer:
             anonymous = _filled(stored, anonymous)
             if _adds_nothing(anonymous, stored):
                 return "skipped"
+        self.tokens.check_length(plan_save(anonymous, related, "").row)
         plan.add_token(anonymous.with_id(stored.id))
         return "updated"
 
