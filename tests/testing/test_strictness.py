@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -249,17 +251,51 @@ def test_a_deleted_record_does_not_come_back(zoho):
     assert get(zoho, path, token).status_code == 204
 
 
+REQUIRED = {
+    "Leads": ["Last_Name"],
+    "Contacts": ["Last_Name"],
+    "Accounts": ["Account_Name"],
+    "Deals": ["Deal_Name", "Stage"],
+}
+
+
+@pytest.mark.parametrize("module", REQUIRED)
+def test_a_record_without_a_field_that_its_module_requires_is_refused(zoho, module):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    (record,) = get(zoho, f"{module}/5", token).json()["data"]
+    assert record.keys() == {"id", "Email", *REQUIRED[module]}
+    complete = dict.fromkeys(REQUIRED[module], "x")
+    for field in REQUIRED[module]:
+        incomplete = complete | {field: ""}
+        answer = write(zoho, token, {"data": [complete, incomplete]}, path=module)
+        first, second = answer.json()["data"]
+        assert (answer.status_code, first["code"]) == (202, "SUCCESS")
+        assert second["code"] == "MANDATORY_NOT_FOUND"
+        assert second["details"] == {"api_name": field, "json_path": f"$.data[1].{field}"}
+    fields = get(zoho, f"settings/fields?module={module}", token).json()["fields"]
+    assert {field["api_name"] for field in fields} >= set(REQUIRED[module])
+
+
+def test_a_module_of_ones_own_requires_no_field(zoho):
+    token = exchange(zoho, zoho.grant(ALICE))["access_token"]
+    assert write(zoho, token, {"data": [{"Name": "x"}]}, path="Courses").status_code == 201
+
+
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return found.getsockname()[1]
 
 
-def test_it_is_a_process_of_its_own_on_a_port_of_ones_choice():
+COMMAND = (sys.executable, "-m", "zoho_tokenstore", "local-zoho")
+
+
+@contextmanager
+def process(*options):
+    """Run a local Zoho as a process of its own; return its addresses."""
     port = free_port()
-    command = [sys.executable, "-m", "zoho_tokenstore", "local-zoho", "--port", str(port)]
     process = subprocess.Popen(
-        [*command, "--account", "carol@example.com", "--limits"],
+        [*COMMAND, "--port", str(port), *options],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
@@ -268,15 +304,51 @@ def test_it_is_a_process_of_its_own_on_a_port_of_ones_choice():
         lines = [process.stdout.readline().strip() for _ in range(2)]
         url = f"http://127.0.0.1:{port}"
         assert lines == [f"API domain: {url}", f"accounts server: {url}/oauth/v2/token"]
-        query = f"?response_type=code&client_id=c&scope=x&redirect_uri={REDIRECT}"
-        page = requests.get(f"{url}/oauth/v2/auth{query}", timeout=10)
-        assert re.findall(r'name="account" value="([^"]*)"', page.text) == ["carol@example.com"]
-        taken = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, check=False
-        )
-        assert taken.returncode == 2
-        assert f"port {port} cannot be used" in taken.stderr
+        yield SimpleNamespace(url=url, accounts_url=f"{url}/oauth/v2/token", port=port)
     finally:
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         process.stdout.close()
+
+
+def refusal(*options):
+    """Return the message of a command line that is refused."""
+    done = subprocess.run(
+        [*COMMAND, *options],
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_it_is_a_process_of_its_own_on_a_port_of_ones_choice():
+    with process("--account", "carol@example.com", "--limits") as zoho:
+        page = authorize(zoho)
+        assert re.findall(r'name="account" value="([^"]*)"', page.text) == ["carol@example.com"]
+        assert f"port {zoho.port} cannot be used" in refusal("--port", str(zoho.port))
+
+
+def test_its_process_knows_one_client_if_it_is_told_one():
+    other = "http://127.0.0.1:8000/other"
+    urls = ("--redirect-url", REDIRECT, "--redirect-url", other)
+    with process("--client-id", "c", "--client-secret", "s", *urls) as zoho:
+        assert "invalid_client" in authorize(zoho, client_id="d").text
+        assert "invalid_redirect_uri" in authorize(zoho, redirect_uri=f"{REDIRECT}/3").text
+        assert authorize(zoho, redirect_uri=other).status_code == 200
+        code = choose(authorize(zoho), account=ALICE)["code"]
+        assert exchange(zoho, code, client_secret="t") == {"error": "invalid_client_secret"}
+        token = exchange(zoho, code)["access_token"]
+        assert get(zoho, "Leads", token).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--client-id", "c"), ("--client-secret", "s"), ("--redirect-url", REDIRECT)],
+    ids=lambda options: options[0],
+)
+def test_a_part_of_a_client_is_refused(options):
+    assert "pass --client-id and --client-secret" in refusal("--port", "0", *options)

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
@@ -38,6 +39,20 @@ def local_zoho(
     lifetime: Annotated[
         float, typer.Option("--lifetime", help="Let access tokens expire after so many seconds.")
     ] = 3600.0,
+    client_id: Annotated[
+        str | None,
+        typer.Option("--client-id", help="Accept only this client; needs --client-secret."),
+    ] = None,
+    client_secret: Annotated[
+        str | None, typer.Option("--client-secret", help="The secret of the client.")
+    ] = None,
+    redirect_url: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--redirect-url",
+            help="Accept only this redirect URL of the client; repeat it for more. Default: any.",
+        ),
+    ] = None,
     limits: Annotated[
         bool, typer.Option("--limits/--no-limits", help="Apply Zoho's own limits, or none.")
     ] = False,
@@ -57,6 +72,8 @@ def local_zoho(
         )
     except (OSError, OverflowError) as error:
         raise ConfigurationError(f"port {port} cannot be used: {error}; pass --port") from error
+    if client_id or client_secret or redirect_url:
+        _register_client(zoho, client_id, client_secret, redirect_url or ())
     for email in emails:
         name = email.partition("@")[0]
         leads = [lead | {"Email": f"{lead['First_Name']}.{name}@example.org"} for lead in LEADS]
@@ -69,3 +86,13 @@ def local_zoho(
         data.print(f"accounts server: {zoho.accounts_url}")
         flush_output()
         ended.wait()
+
+
+def _register_client(
+    zoho: LocalZoho, client_id: str | None, client_secret: str | None, redirect_urls: Sequence[str]
+) -> None:
+    if not (client_id and client_secret):
+        raise ConfigurationError(
+            "a client has an id and a secret: pass --client-id and --client-secret"
+        )
+    zoho.accounts.register_client(client_id, client_secret, redirect_urls)

@@ -14,7 +14,14 @@ __all__ = ["CRM"]
 
 Record: TypeAlias = dict[str, Any]
 
-MODULES: Final = ("Leads", "Accounts", "Contacts", "Deals")
+REQUIRED: Final = {
+    "Leads": ("Last_Name",),
+    "Accounts": ("Account_Name",),
+    "Contacts": ("Last_Name",),
+    "Deals": ("Deal_Name", "Stage"),
+}
+"""The fields that a new record of each module needs; a custom module needs none here
+(https://www.zoho.com/crm/developer/docs/api/v8/insert-records.html)."""
 
 FIELDS: Final = {
     "First_Name": "text",
@@ -79,7 +86,8 @@ class CRM:
     def _read(self, call: Call) -> Answer:
         record = self._own(call).get(call.key)
         if (call.account.email, call.module) not in self._records:
-            record = {"id": call.key, "Last_Name": "Doe", "Email": call.account.email}
+            names = dict.fromkeys(REQUIRED.get(call.module, ()), "Doe")
+            record = {"id": call.key, "Email": call.account.email, **names}
         if record is None:
             return Answer("record", 204, None)
         return Answer("record", 200, {"data": [record]})
@@ -98,8 +106,8 @@ class CRM:
     def _create(self, call: Call) -> Answer:
         results = []
         with self._lock:
-            for fields in call.records:
-                missing = _missing_name(fields)
+            for number, fields in enumerate(call.records):
+                missing = _missing_field(call.module, number, fields)
                 own = (call.account.email, call.module)
                 results.append(missing or _success("record added", self._add(own, fields)))
         return _results("create", results, 201)
@@ -162,10 +170,12 @@ def _meets(record: Record, field: str, operator: str, wanted: str) -> bool:
     return value == wanted if operator == "equals" else value.startswith(wanted)
 
 
-def _missing_name(fields: Mapping[str, Any]) -> Response | None:
-    if fields.get("Last_Name"):
+def _missing_field(module: str, number: int, fields: Mapping[str, Any]) -> Response | None:
+    """Return the error of a new record that lacks a field, ``None`` if it lacks none."""
+    missing = [name for name in REQUIRED.get(module, ()) if not fields.get(name)]
+    if not missing:
         return None
-    details = {"api_name": "Last_Name", "json_path": "$.data[0].Last_Name"}
+    details = {"api_name": missing[0], "json_path": f"$.data[{number}].{missing[0]}"}
     return _failure("MANDATORY_NOT_FOUND", "required field not found") | {"details": details}
 
 
@@ -201,15 +211,16 @@ def _modules(_: Call) -> Answer:
     modules = [
         {"id": f"40000{number}", "api_name": name, "module_name": name, "api_supported": True}
         | {"generated_type": "default"}
-        for number, name in enumerate(MODULES)
+        for number, name in enumerate(REQUIRED)
     ]
     return Answer("modules", 200, {"modules": modules})
 
 
-def _fields(_: Call) -> Answer:
+def _fields(call: Call) -> Answer:
+    required = dict.fromkeys(REQUIRED.get(call.query.get("module", ""), ()), "text")
     fields = [
         {"id": f"50000{number}", "api_name": name, "data_type": kind, "field_label": name}
-        for number, (name, kind) in enumerate(FIELDS.items())
+        for number, (name, kind) in enumerate((FIELDS | required).items())
     ]
     return Answer("fields", 200, {"fields": fields})
 
