@@ -11,19 +11,19 @@ from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
 __all__ = ["EncryptedCodec", "ReadableCodec", "RowCodec"]
 
-COLUMNS: Final = (*FIELDS, "key_id", "sealed")
-"""The columns that a row is decoded from, in this order."""
-
-KEY_ID: Final = COLUMNS.index("key_id")
-SEALED: Final = COLUMNS.index("sealed")
-
 BOUND_FIELDS: Final = tuple(name for name in FIELDS if name not in SECRET_FIELDS)
 """The fields that a seal is bound to, the id first: a change of one of them breaks the seal."""
 
+SEALED_COLUMNS: Final = (*BOUND_FIELDS, "key_id", "sealed")
+"""The columns that a sealed row is opened from, in this order."""
+
+KEY_ID: Final = SEALED_COLUMNS.index("key_id")
+SEALED: Final = SEALED_COLUMNS.index("sealed")
+
 bound_values: Final = itemgetter(*(FIELDS.index(name) for name in BOUND_FIELDS))
 secret_values: Final = itemgetter(*(FIELDS.index(name) for name in SECRET_FIELDS))
-FIRST_SECRET: Final = FIELDS.index(SECRET_FIELDS[0])
-AFTER_SECRETS: Final = FIRST_SECRET + len(SECRET_FIELDS)
+in_order: Final = itemgetter(*map((*SEALED_COLUMNS, *SECRET_FIELDS).index, FIELDS))
+"""Return the fields of a record, in their order, of a row that may be sealed."""
 
 EXPIRY: Final = FIELDS.index("expiry")
 IS_TEXT: Final = frozenset({str, type(None)}).issuperset
@@ -82,7 +82,7 @@ class ReadableCodec:
 
     encrypts = False
     serves_readable = True
-    columns: tuple[str, ...] = COLUMNS[: KEY_ID + 1]
+    columns: tuple[str, ...] = (*FIELDS, "key_id")
     is_settled = True
     may_seal = False
     digest = staticmethod(digest)
@@ -102,13 +102,13 @@ class ReadableCodec:
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row as it is, unless it is encrypted."""
-        if row[KEY_ID] is not None:
+        if row[len(FIELDS)] is not None:
             raise DecryptionError(
-                f"token {row[0]!r} is encrypted with key {row[KEY_ID]!r}: pass a keyring with this "
-                "key",
+                f"token {row[0]!r} is encrypted with key {row[len(FIELDS)]!r}: pass a keyring with "
+                "this key",
                 *owner_of(row),
             )
-        return _readable_record(row)
+        return _readable_record(row[: len(FIELDS)])
 
 
 class EncryptedCodec:
@@ -123,12 +123,12 @@ class EncryptedCodec:
         cipher: As given.
         index: As given.
         serves_readable: As ``accept_readable`` was given.
+        columns: As :class:`RowCodec` says; the readable secrets last, if they are served.
         is_settled: As :class:`RowCodec` says; set by ``storage.keys``.
         may_seal: Whether the table is known to list the first key; set by ``storage.keys``.
     """
 
     encrypts = True
-    columns: tuple[str, ...] = COLUMNS
 
     def __init__(self, cipher: RowCipher, index: BlindIndex, *, accept_readable: bool) -> None:
         """Start with an index key that the table may not have."""
@@ -137,6 +137,7 @@ class EncryptedCodec:
         self.is_settled = False
         self.may_seal = False
         self.serves_readable = accept_readable
+        self.columns = (*SEALED_COLUMNS, *SECRET_FIELDS) if accept_readable else SEALED_COLUMNS
 
     @property
     def save_parameters(self) -> dict[str, str]:
@@ -167,27 +168,41 @@ class EncryptedCodec:
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row with its secrets."""
         key_id = row[KEY_ID]
+        bound = tuple(row[:KEY_ID])
         if key_id is None:
             if self.serves_readable:
-                return _readable_record(row)
+                return _readable_record(in_order(row))
             raise NotEncryptedError(
                 f"token {row[0]!r} is stored unencrypted: run 'zoho-tokenstore keys encrypt' if it "
                 "is from before the keys were set, else delete it",
                 *owner_of(row),
             )
-        opened = self.cipher.open(key_id, row[SEALED], bound_values(row))
-        secrets = [value or None for value in opened.split(SEPARATOR)]
-        return TokenRecord._make([*row[:FIRST_SECRET], *secrets, *row[AFTER_SECRETS:KEY_ID]])
+        opened = self.cipher.open(key_id, row[SEALED], bound)
+        # By name: it takes half the time of joining the parts in the order of the fields.
+        id, user_name, client_id, redirect_url, api_domain, expiry = bound
+        client_secret, refresh_token, access_token, grant_token = opened.split(SEPARATOR)
+        return TokenRecord(
+            id,
+            user_name,
+            client_id,
+            client_secret or None,
+            refresh_token or None,
+            access_token or None,
+            grant_token or None,
+            redirect_url,
+            api_domain,
+            expiry,
+        )
 
 
 def _readable_record(row: Sequence[Any]) -> TokenRecord:
-    """Return the record of a row that is not encrypted.
+    """Return the record that has the fields of a row that is not encrypted.
 
     Raises:
         DamagedRowError: A column holds another type than its own, as SQLite permits.
     """
     if IS_TEXT(map(type, row[:EXPIRY])) and IS_NUMBER(type(row[EXPIRY])):
-        return TokenRecord._make(row[:KEY_ID])
+        return TokenRecord._make(row)
     damaged = [
         name
         for name, value in zip(FIELDS, row[:EXPIRY], strict=False)
