@@ -210,8 +210,12 @@ class MySQLFamily(Server):
         return f"DROP DATABASE {name}"
 
     def _options(self, folder: Path, port: int) -> list[str]:
+        temporary = folder / "tmp"  # a MariaDB that starts deletes the files of others in its own
+        temporary.mkdir()
+        temporary.chmod(0o777)
         return [
             *(f"--datadir={folder / 'data'}", f"--socket={folder / 's'}", f"--port={port}"),
+            f"--tmpdir={temporary}",
             *("--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"),
             *("--innodb-flush-log-at-trx-commit=2", "--max-connections=800"),
             *("--character-set-server=latin1", *self._user_option),
@@ -256,13 +260,11 @@ class MySQL(MySQLFamily):
             root = Path(shutil.copytree(root, folder / "usr", symlinks=True))
         libraries = root / "lib" / "x86_64-linux-gnu"
         share = root / "share" / "mysql"
-        (folder / "tmp").mkdir(mode=0o777)
-        (folder / "tmp").chmod(0o777)
         server = [
             *(str(root / "lib64" / "ld-linux-x86-64.so.2"), "--library-path", str(libraries)),
             *(str(root / "sbin" / "mysqld"), "--no-defaults", f"--basedir={root}"),
             *(f"--lc-messages-dir={share}", f"--character-sets-dir={share / 'charsets'}"),
-            *(f"--plugin-dir={root / 'lib' / 'mysql' / 'plugin'}", f"--tmpdir={folder / 'tmp'}"),
+            f"--plugin-dir={root / 'lib' / 'mysql' / 'plugin'}",
             *("--mysqlx=OFF", "--secure-file-priv=NULL", "--skip-log-bin"),
             *("--innodb-redo-log-capacity=128M", *self._options(folder, port)),
         ]
