@@ -1,4 +1,5 @@
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from support import KEY, Crowd, assert_nothing_is_readable, emptied
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 from zoho_tokenstore.cli import main
 from zoho_tokenstore.database.database import Database
+from zoho_tokenstore.schema.migrations import upgrade
+from zoho_tokenstore.schema.state import TokenSchema
 from zoho_tokenstore.testing import ListTokenStore, LocalZoho
 
 DATABASES = ("sqlite", *KINDS)
@@ -93,6 +96,22 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'tokens.db'}"
 
 
+@pytest.fixture(scope="session")
+def upgraded_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with our tables, to be copied: migrations take longer than most tests."""
+    path = tmp_path_factory.mktemp("upgraded") / "tokens.db"
+    database = Database(f"sqlite:///{path}")
+    upgrade(database, TokenSchema())
+    database.close()
+    return path
+
+
+@pytest.fixture
+def upgraded_sqlite_url(upgraded_file: Path, tmp_path: Path, sqlite_url: str) -> str:
+    shutil.copy(upgraded_file, tmp_path / "tokens.db")
+    return sqlite_url
+
+
 @pytest.fixture
 def url(request: pytest.FixtureRequest, open_database: Callable[[str], str]) -> str:
     """An empty database of each kind; what is promised holds for all of them."""
@@ -109,11 +128,16 @@ def database(url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def shared_url(
-    request: pytest.FixtureRequest, shared_database: Callable[[str], str], sqlite_url: str
+    request: pytest.FixtureRequest,
+    shared_database: Callable[[str], str],
+    upgraded_sqlite_url: str,
 ) -> Iterator[str]:
     """A database of each kind that tests use after one another, emptied; with our tables alone."""
-    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
-        yield it
+    if request.param == "sqlite":
+        yield upgraded_sqlite_url
+        return
+    with emptied(shared_database(request.param)) as url:
+        yield url
 
 
 @pytest.fixture(params=tuple(name for name in DATABASES if name in KINDS))
@@ -133,10 +157,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def make_store(
-    request: pytest.FixtureRequest, shared_database: Callable[[str], str], sqlite_url: str
+    request: pytest.FixtureRequest,
+    shared_database: Callable[[str], str],
+    upgraded_sqlite_url: str,
 ) -> Iterator[Callable[..., Any]]:
     """Make an empty store of each kind; the contract holds for all of them."""
-    urls = {"memory": "sqlite://", "sqlite": sqlite_url, "encrypted": sqlite_url}
+    file = upgraded_sqlite_url
+    urls = {"memory": "sqlite://", "sqlite": file, "encrypted": file}
     stores: list[Any] = []
     with ExitStack() as stack:
 
@@ -154,7 +181,7 @@ def make_store(
 
         yield make
         if request.param == "encrypted":
-            assert_nothing_is_readable(sqlite_url, stores)
+            assert_nothing_is_readable(file, stores)
 
 
 @pytest.fixture
@@ -163,8 +190,8 @@ def store(make_store: Callable[..., Any]) -> Any:
 
 
 @pytest.fixture
-def sql_store(sqlite_url: str) -> Iterator[SQLAlchemyTokenStore]:
-    with SQLAlchemyTokenStore(sqlite_url) as store:
+def sql_store(upgraded_sqlite_url: str) -> Iterator[SQLAlchemyTokenStore]:
+    with SQLAlchemyTokenStore(upgraded_sqlite_url) as store:
         yield store
 
 
