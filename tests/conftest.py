@@ -150,8 +150,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run what needs a store, or a database, on each kind; a module's ``STORES`` are fewer."""
     few = getattr(metafunc.module, "STORES", STORES)
     given = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    used = set(metafunc.fixturenames)
     for fixture, kinds in KINDS_OF.items():
-        if fixture in metafunc.fixturenames and not any(fixture in names for names in given):
+        if fixture == "url" and "shared_url" in used:
+            continue  # the module's own, which is the shared one
+        if fixture in used and not any(fixture in names for names in given):
             metafunc.parametrize(fixture, [name for name in kinds if name in few], indirect=True)
 
 

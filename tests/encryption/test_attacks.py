@@ -1,7 +1,7 @@
 """Whoever can write to the database and has no key: what they change is refused, not served."""
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import MetaData, create_engine, text
 
 import sdks
 from sdks import SDKException
@@ -40,6 +40,12 @@ class Attacker:
             f" ({', '.join(f':{name}' for name in names)})",
             **row,
         )
+
+    def drop_tables(self, prefix):
+        """Tidy up, for the tests that use the database next."""
+        tables = MetaData()
+        tables.reflect(self._engine, only=lambda name, _: name.startswith(prefix))
+        tables.drop_all(self._engine)
 
     def exchange(self, *columns):
         """Exchange values of Alice's row and Bob's."""
@@ -130,6 +136,11 @@ ATTACKS = {
 
 
 @pytest.fixture
+def url(shared_url):
+    return shared_url
+
+
+@pytest.fixture
 def attacker(url):
     attacker = Attacker(url)
     yield attacker
@@ -206,6 +217,7 @@ def test_a_row_of_another_table_is_refused(url, attacker):
         attacker.run("insert into oauthtoken select * from others")
         assert served(lambda: store.find_token(make_token("bob"))) is None
         assert known(other.find_token(make_token("bob")))["id"] == "the id"
+    attacker.drop_tables("others")
 
 
 def test_an_older_seal_fits_its_own_row_only_with_all_that_it_was_bound_to(url, attacker):

@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from itertools import product
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -28,6 +29,11 @@ def assert_silent(shown_text):
 def opened(url, *, encrypted=True, **options):
     keyring = Keyring.from_text(KEY) if encrypted else None
     return SQLAlchemyTokenStore(url, keyring=keyring, **options)
+
+
+@pytest.fixture
+def url(shared_url):
+    return shared_url
 
 
 @pytest.fixture(params=["with keys", "without keys"])
@@ -69,22 +75,35 @@ FAULTS = {
     "an unknown key": "update oauthtoken set key_id = 'other'",
     "a readable row": "update oauthtoken set sealed = null, key_id = null, refresh_token ="
     f" '{SECRETS['refresh_token']}', access_token = '{SECRETS['access_token']}'",
-    "a text for a number": "alter table oauthtoken rename column expiry to expires",
-    "no table": "drop table oauthtoken",
+    "no such column": "alter table oauthtoken rename column expiry to expires",
+    "no table": "alter table oauthtoken rename to gone",
 }
+MENDED = {
+    "no such column": "alter table oauthtoken rename column expires to expiry",
+    "no table": "alter table gone rename to oauthtoken",
+}
+CALLS = tuple(calls(None))
+READING_CALLS = tuple(call for call in CALLS if not call.startswith("delete"))
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("call", list(calls(None)))
+@pytest.mark.parametrize(
+    ("store", "fault", "call"),
+    [
+        *product(["with keys"], NEEDS_SEAL, READING_CALLS),
+        *product(["with keys", "without keys"], ["no such column"], READING_CALLS),
+        *product(["with keys", "without keys"], ["no table"], CALLS),
+    ],
+    indirect=["store"],
+)
 def test_no_traceback_shows_a_secret(url, store, fault, call, caplog):
     caplog.set_level(logging.DEBUG)
-    if fault in NEEDS_SEAL and (store._opened.tables.keyring is None or call.startswith("delete")):
-        pytest.skip("nothing is decrypted")
-    if fault == "a text for a number" and call.startswith("delete"):
-        pytest.skip("the column is not used")
     tamper(url, FAULTS[fault])
-    with pytest.raises((SDKException, TokenStoreError)) as caught:
-        calls(store)[call]()
+    try:
+        with pytest.raises((SDKException, TokenStoreError)) as caught:
+            calls(store)[call]()
+    finally:
+        if fault in MENDED:
+            tamper(url, MENDED[fault])
     assert_silent(shown(caught.value))
     assert_silent(caplog.text)
 

@@ -16,7 +16,6 @@ from sdks import SETTERS, SDKException
 from support import (
     KEY,
     LOGIN,
-    emptied,
     engine_of,
     execute,
     known,
@@ -71,10 +70,8 @@ def one(url, event, user):
 
 
 @pytest.fixture
-def url(request, shared_database, sqlite_url):
-    """A database of each kind that tests use after one another, empty."""
-    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
-        yield it
+def url(shared_url):
+    return shared_url
 
 
 @pytest.fixture(params=["", KEY], ids=["readable", "encrypted"])

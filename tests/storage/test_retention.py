@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, event, insert, select, update
 
 from sdks import SETTERS
-from support import KEY, emptied, execute, known, login, make_token, record, stored
+from support import KEY, execute, known, login, make_token, record, stored
 from zoho_tokenstore import Keyring, OAuthTokenRow, SQLAlchemyTokenStore, TokenPolicy
 from zoho_tokenstore.errors import ConfigurationError
 from zoho_tokenstore.schema.models import companion_table
@@ -22,10 +22,8 @@ MAX_IDLE = TokenPolicy(max_idle=DAY)
 
 
 @pytest.fixture
-def url(request, shared_database, sqlite_url):
-    """A database of each kind that tests use after one another, empty."""
-    with emptied(sqlite_url if request.param == "sqlite" else shared_database(request.param)) as it:
-        yield it
+def url(shared_url):
+    return shared_url
 
 
 def opened(url, policy=None, keys=""):
