@@ -141,6 +141,17 @@ def test_the_environment_is_that_of_the_tokens_data_center(store, domain, accoun
         assert environment.accounts_url.startswith(accounts)
 
 
+@pytest.mark.skipif(SDK.contract != "C", reason="its tokens have no API domain")
+def test_the_accounts_server_of_any_other_data_center_is_the_configured_one(sqlite_url):
+    sdks.forget()
+    accounts, domain = "https://accounts.example.com/oauth/v2/token", "https://crm.example.com"
+    with SQLAlchemyTokenStore(sqlite_url, accounts_url=accounts) as store:
+        sdks.save(store, login(ALICE, api_domain=domain), ALICE)
+        with store.acting_as(ALICE):
+            used = Initializer.get_initializer().environment
+    assert (used.url, used.accounts_url, used.file_upload_url) == (domain, accounts, domain)
+
+
 def test_an_unknown_data_center_is_an_error(sqlite_url):
     sdks.forget()
     with SQLAlchemyTokenStore(sqlite_url) as store:

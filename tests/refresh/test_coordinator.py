@@ -140,6 +140,15 @@ def test_what_zoho_has_not_issued_does_not_count(database):
         serve(one, database)
 
 
+def test_a_failure_gives_no_earlier_refresh_back(database):
+    one = worker(database, budget=2)
+    refresh(one, database, expires_in=-1.0)
+    one.fail_claim(serve(one, database).claim, Failure("ConnectTimeout"))
+    refresh(one, database, expires_in=-1.0)
+    with pytest.raises(RefreshThrottledError):
+        serve(one, database)
+
+
 def test_a_throttling_is_a_pause_also_for_other_workers(database):
     one, other = worker(database, cooldown=90), worker(database)
     one.fail_claim(serve(one, database).claim, Failure(THROTTLED))
@@ -331,6 +340,18 @@ def test_in_any_order_zoho_gets_one_request_and_every_worker_an_answer(draws, fa
     else:
         assert len(asked) <= 2, "who comes after the failure may try again, once"
         assert set(answers.values()) <= {"Zoho's error", "RefreshFailedError", "a2"}
+
+
+def test_no_early_refresh_is_made_of_a_login_that_was_replaced_just_now():
+    database = Database(200.0)
+    seen = database.row
+    database.row = seen._replace(refresh_token="another")
+    database.renew("of another login")
+    served = worker(database).claim_refresh(seen, database.find, SERVER)
+    assert (served.record, served.claim) == (database.row, None)
+    (lease,) = database.leases.values()
+    assert not lease.is_held(int(database.seconds * 1000))
+    assert not lease.starts
 
 
 def test_a_row_that_is_deleted_before_its_refresh_begins_is_no_login_to_be_made(database):

@@ -199,7 +199,7 @@ def settle_lease(lease: Lease, owner: str) -> Lease | None:
     """Return the lease after a success, ``None`` if it is another owner's now."""
     if lease.owner != owner:
         return None
-    return lease._replace(version=lease.version + 1, until=0, failure=None)
+    return lease._replace(version=lease.version + 1, until=0)
 
 
 def lease_after_login(lease: Lease, now: int, *, owner: str, credential: str) -> Lease:
