@@ -7,7 +7,16 @@ import time
 import pytest
 
 import sdks
-from sdks import NAMES_USERS, REVOKES, SDK, Application, OAuthToken, SDKException, new_token
+from sdks import (
+    NAMES_USERS,
+    REVOKES,
+    SDK,
+    Application,
+    OAuthToken,
+    SDKException,
+    UserSignature,
+    new_token,
+)
 from support import record, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
 
@@ -32,6 +41,19 @@ def test_a_first_login_is_stored_under_the_users_name(application, zoho, store):
     assert {"refresh_token", "access_token", "grant_token", "expiry"} <= row.keys()
     assert application.read_record() == ALICE
     assert logins_and_refreshes(zoho) == (1, 0)
+
+
+@pytest.mark.skipif(SDK.contract != "C", reason="this SDK's tokens name no user")
+@pytest.mark.parametrize("given", ["grant_token", "refresh_token"])
+def test_a_named_user_who_is_not_stored_logs_in(application, zoho, store, given):
+    value = zoho.grant(ALICE)
+    if given == "refresh_token":
+        value = zoho.accounts.exchange({"code": value, "client_id": "id"})[given]
+    token = new_token(**{given: value})
+    token.set_user_signature(UserSignature(sdks.user_name(ALICE) or ALICE))
+    assert application.visit(token, ALICE) == application.read_record() == ALICE
+    (row,) = stored(store)
+    assert row["user_name"] == record(token).user_name
 
 
 @pytest.mark.parametrize("way", sdks.same_user_again())
