@@ -32,18 +32,18 @@ The store is compared with its lower bounds (bare drivers and SQLAlchemy Core), 
 
 - `make bench` takes some minutes and prints the first tables. `make bench-full` takes most of
   an hour and writes these pages from its results, `performance.json`.
-- Servers are private ones on loopback, with their default settings. Unavailable servers are
-  left out.
+- Servers run on the same machine, with their default settings, for the measurement only.
+  Unavailable servers are left out.
 - All peers store the same tokens, and take turns in a random order: 15 rounds of some
-  hundredths of a second each, three if a call is slow. Whatever disturbs the machine disturbs
-  all of them.
+  hundredths of a second each, three if a call is slow. A disturbance of the machine therefore
+  affects all of them.
 - A figure is the median of the rounds' means. Tables of calls also give the middle half of the
-  rounds where it is wider than a tenth.
+  rounds if it is wider than a tenth of the median.
 - Machines differ, and shared ones differ from minute to minute. Read the ratios within a table,
   and do not compare times across machines.
-- A dash is a figure that was not measured: the peer cannot do it, failed at it (then it is
-  listed), is not tried with so many tokens, or took more than a second per call with fewer
-  already."""
+- A dash is a figure that was not measured: the peer does not support the operation, failed (the
+  failure is then listed), was not measured with so many tokens, or took more than a second per
+  call with fewer tokens."""
 
 
 def pages(results: Results) -> dict[str, str]:
@@ -172,9 +172,9 @@ def _throughput(results: Results) -> Iterator[str]:
     records = list(records_of(results, "throughput"))
     if records:
         yield (
-            "Nine lookups for each save, of random users among 1,000. A wrong result is no token, "
-            "or another user's. A failure is a call that raised, or a process that could not open "
-            "the store."
+            "Nine lookups for each save, of random users among 1,000. A wrong result is a missing "
+            "token or another user's. A failure is a call that raised an error, or a process that "
+            "could not open the store."
         )
         rows = [
             [
@@ -210,7 +210,7 @@ def _crowds(results: Results) -> Iterator[str]:
             [peer, DATABASES[database], *(_crowd(records, database, peer, n) for n in sizes)]
             for database, peer in unique((one["database"], one["peer"]) for one in records)
         ]
-        yield table(["", "on", *(f"{n} processes" for n in sizes)], rows)
+        yield table(["", "on", *(f"{n} process{'es' * (n > 1)}" for n in sizes)], rows)
 
 
 def _memory(results: Results) -> Iterator[str]:

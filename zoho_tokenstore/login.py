@@ -128,15 +128,15 @@ class LoginFlow:
 
         Args:
             parameters: The query parameters of the callback.
-            state: The state that :meth:`begin` returned to this browser, ``None`` if there is none.
+            state: The state that :meth:`begin` returned to this browser, ``None`` without one.
             user_name: The name to store the user under; by default the mail address and the
                 organization, ``alice@example.com:60001234567``, as SDKs since 6-0 name users.
 
         Raises:
             LoginStateError: The callback is not the end of this browser's login.
             LoginDeniedError: The user has not consented.
-            UnknownServerError: The callback names a server that is none of Zoho's.
-            MissingScopeError: The scopes do not allow to ask for the user's name.
+            UnknownServerError: The callback names a server that is not one of Zoho's.
+            MissingScopeError: The scopes do not allow reading the user's name.
             ClientRefusedError: Zoho does not know the client, or its secret is wrong.
             LoginError: Zoho has refused the code, or did not answer.
             DatabaseError: The login could not be stored.
@@ -193,7 +193,7 @@ class LoginFlow:
         if center is None:
             raise UnknownServerError(
                 f"the callback names the accounts server {words_of(server or location)!r}, which "
-                "is none of Zoho's: pass accounts_url= if it is yours"
+                "is not one of Zoho's: pass accounts_url= if it is yours"
             )
         return center.token_endpoint
 

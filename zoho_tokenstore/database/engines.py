@@ -202,8 +202,8 @@ def _quiet(engine: Engine, **options: str) -> Engine:
 def _migrator(engine: Engine, backend: Backend) -> Engine:
     """Send the statements that begin and end the transactions of an engine in autocommit.
 
-    A driver in autocommit may not know that a statement has begun a transaction, and then does
-    nothing when it is told to commit.
+    A driver in autocommit may not know that a statement has begun a transaction, and then ignores
+    a commit.
     """
 
     def begin(connection: Connection) -> None:

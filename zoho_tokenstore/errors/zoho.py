@@ -79,11 +79,11 @@ class LoginStateError(LoginError, ValueError):
 
 
 class UnknownServerError(LoginError, ValueError):
-    """A callback names an accounts server that is none of Zoho's; it was sent nothing."""
+    """A callback names an accounts server that is not one of Zoho's; nothing was sent to it."""
 
 
 class MissingScopeError(LoginError, PermissionError):
-    """The scopes of a login do not allow to ask Zoho for the user's name."""
+    """The scopes of a login do not allow reading the user's name."""
 
 
 class RevocationError(TokenStoreError):

@@ -34,7 +34,7 @@ class Answer:
         """Return the body as JSON.
 
         Raises:
-            ValueError: It is none.
+            ValueError: The body is not JSON.
         """
         return json.loads(self.body)
 
