@@ -38,7 +38,7 @@ The store is compared with its lower bounds (bare drivers and SQLAlchemy Core), 
   hundredths of a second each, three if a call is slow. A disturbance of the machine therefore
   affects all of them.
 - A figure is the median of the rounds' means. Tables of calls also give the middle half of the
-  rounds if it is wider than a tenth of the median.
+  rounds if its ends differ by more than a tenth.
 - Machines differ, and shared ones differ from minute to minute. Read the ratios within a table,
   and do not compare times across machines.
 - A dash is a figure that was not measured: the peer does not support the operation, failed (the

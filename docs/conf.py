@@ -17,9 +17,10 @@ project = "zoho_tokenstore"
 copyright = "the zoho_tokenstore authors"
 release = version = installed_version("zoho-tokenstore")
 
-sys.path.insert(0, str(Path(__file__).parent))  # for the extension beside this file
+sys.path.insert(0, str(Path(__file__).parent))  # for the extensions in this folder
 
 extensions = [
+    "boxes",
     "sequence",
     "myst_parser",
     "sphinx.ext.autodoc",

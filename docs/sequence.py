@@ -4,6 +4,7 @@ Each line is ``sender -> receiver: text``, or ``participant: text`` for what one
 argument says in words what the diagram shows, for those who do not see it.
 """
 
+from collections.abc import Iterable
 from html import escape
 from typing import Final
 
@@ -50,22 +51,31 @@ def _svg(steps: list[tuple[str, str, str]], meaning: str) -> str:
     for number, (sender, receiver, text) in enumerate(steps):
         y = TOP + ROW * number + 20
         parts.append(_arrow(places[sender], places[receiver], y, text))
-    return (
-        f'<div class="sequence"><svg role="img" aria-label="{escape(meaning)}" '
-        f'viewBox="0 0 {width} {height}" width="{width}" xmlns="http://www.w3.org/2000/svg">'
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
-        'markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>'
-        f"{''.join(parts)}</svg></div>"
-    )
+    return picture("sequence", (width, height), parts, meaning)
 
 
 def _arrow(start: int, end: int, y: int, text: str) -> str:
     if start == end:
         return f'<text class="own" x="{start}" y="{y + 4}">{escape(text)}</text>'
     middle = (start + end) // 2
+    return f'{arrow((start, y), (end, y))}<text x="{middle}" y="{y - 7}">{escape(text)}</text>'
+
+
+def arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+    """Return an arrow between two points."""
+    (x1, y1), (x2, y2) = start, end
+    return f'<line class="sent" x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" marker-end="url(#tip)"/>'
+
+
+def picture(kind: str, size: tuple[int, int], parts: Iterable[str], meaning: str) -> str:
+    """Return an SVG that is part of the page, with the class of its kind."""
+    width, height = size
     return (
-        f'<line class="sent" x1="{start}" y1="{y}" x2="{end}" y2="{y}" marker-end="url(#tip)"/>'
-        f'<text x="{middle}" y="{y - 7}">{escape(text)}</text>'
+        f'<div class="{kind}"><svg role="img" aria-label="{escape(meaning)}" '
+        f'viewBox="0 0 {width} {height}" width="{width}" xmlns="http://www.w3.org/2000/svg">'
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="8" '
+        'markerHeight="8" orient="auto"><path d="M0 0 L8 4 L0 8 z"/></marker></defs>'
+        f"{''.join(parts)}</svg></div>"
     )
 
 

@@ -29,6 +29,9 @@
   for (const image of document.images) {
     if (!image.alt) found.push(`${image.getAttribute("src")} has no alternative text`);
   }
+  for (const drawing of document.querySelectorAll("svg[role=img]")) {
+    if (!drawing.getAttribute("aria-label")) found.push("a drawing has no alternative text");
+  }
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
   while (texts.nextNode()) {
     const text = texts.currentNode.textContent.trim();

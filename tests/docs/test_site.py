@@ -24,7 +24,8 @@ LOOK = Path(__file__).with_name("look.js").read_text()
 """Returns what is wrong with a page, as texts."""
 
 FAULTY = """<!doctype html><title>x</title><body style="background: #fff">
-<p style="color: #999">too pale</p><div style="width: 3000px">too wide</div><img src="x.png">"""
+<p style="color: #999">too pale</p><div style="width: 3000px">too wide</div><img src="x.png">
+<svg role="img"></svg>"""
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,7 @@ def test_a_faulty_page_is_seen(chromium, tmp_path):
     assert "too pale" in found
     assert "wider than the window" in found
     assert "x.png has no alternative text" in found
+    assert "a drawing has no alternative text" in found
 
 
 class Links(HTMLParser):
