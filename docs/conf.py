@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the extensions in this fol
 extensions = [
     "boxes",
     "sequence",
+    "terminal",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",

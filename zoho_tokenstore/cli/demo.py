@@ -206,8 +206,8 @@ def _print_table(records: Sequence[TokenRecord]) -> None:
             record.user_name,
             mask(record.refresh_token or ""),
             mask(record.access_token or ""),
-            time.strftime("%H:%M:%S", time.gmtime((record.expiry or 0) / 1000)),
+            time.strftime("%H:%M:%SZ", time.gmtime((record.expiry or 0) / 1000)),
         )
         for record in sorted(records, key=lambda record: record.user_name or "")
     ]
-    print_table(("id", "user", "refresh token", "access token", "expires (UTC)"), rows)
+    print_table(("id", "user", "refresh token", "access token", "expires"), rows)
