@@ -34,10 +34,13 @@ COLORS: Final = {
 """The peers that are shown, and how."""
 
 FEWEST: Final = 9
+WIDTH: Final = 4.8
+"""Inches, so that a phone need not shrink a picture much."""
+
 STYLE: Final[Any] = {
     "svg.hashsalt": "zoho_tokenstore",  # the same results make the same file
-    "figure.facecolor": "white",
-    "font.size": 9,
+    "savefig.transparent": True,  # a page in the dark is seen through it
+    "font.size": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
@@ -60,9 +63,9 @@ def draw(results: Results, folder: Path) -> None:
 
 def _sizes(results: Results) -> Figure:
     """Draw the time of a lookup against the number of tokens."""
-    figure = Figure(figsize=(11, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(TITLES), sharex=True, sharey=True)
-    for axes, database in zip(panels, TITLES, strict=True):
+    figure = Figure(figsize=(WIDTH, 6), layout="constrained")
+    grid = figure.subplots(2, 2, sharex=True, sharey=True)
+    for axes, database in zip(grid.flat, TITLES, strict=True):
         for peer, color in COLORS.items():
             found = [
                 (one["rows"], one["median"] * 1e6)
@@ -74,18 +77,19 @@ def _sizes(results: Results) -> Figure:
                 order = 4 if peer == OURS else 3  # ours lies on others that take as long
                 axes.loglog(*points, "o-", color=color, label=peer, markersize=3, zorder=order)
         axes.set_title(TITLES[database])
-        axes.set_xlabel("tokens")
         axes.grid(visible=True, color="#dddddd", linewidth=0.5)
-    panels[0].set_ylabel("microseconds for a lookup")
-    _legend(figure, *panels)
+    for axes in grid[1]:
+        axes.set_xlabel("tokens")
+    figure.supylabel("microseconds for a lookup", fontsize="medium")
+    _legend(figure, *grid.flat)
     return figure
 
 
 def _ratios(results: Results) -> Figure:
     """Draw the time of a lookup as a multiple of the bare driver's."""
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 9), layout="constrained")
     shown = [peer for peer in COLORS if peer != "bare driver"]
-    for axes, database in zip(figure.subplots(2, 2).flat, TITLES, strict=True):
+    for axes, database in zip(figure.subplots(len(TITLES), 1), TITLES, strict=True):
         floor = latency_of(results, database, "bare driver", FEWEST)
         found = {
             peer: median / floor
@@ -100,13 +104,13 @@ def _ratios(results: Results) -> Figure:
         axes.axvline(1, color=COLORS["bare driver"], linewidth=1)
         axes.margins(x=0.18)
         axes.set_title(TITLES[database])
-        axes.set_xlabel("times the bare driver")
+    axes.set_xlabel("times the bare driver")
     return figure
 
 
 def _crowds(results: Results) -> Figure:
     """Draw the requests for a refresh against the number of processes."""
-    figure = Figure(figsize=(6, 3.4), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
     size = 15
     for peer, color in COLORS.items():
@@ -147,12 +151,12 @@ def _fewest(results: Results, database: str, peer: str) -> float | None:
 
 
 def _legend(figure: Figure, *panels: Axes) -> None:
-    """Name every line once, next to the panels."""
+    """Name every line once, below the panels."""
     named: dict[str, Any] = {}
     for axes in panels:
         lines, names = axes.get_legend_handles_labels()
         named |= dict(zip(names, lines, strict=True))
-    figure.legend(named.values(), named.keys(), loc="outside right center")
+    figure.legend(named.values(), named.keys(), loc="outside lower center", ncols=2)
 
 
 def _place_of(record: Mapping[str, Any]) -> str:

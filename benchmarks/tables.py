@@ -48,6 +48,13 @@ def format_time(seconds: float | None) -> str:
     return f"{format_number(seconds / 1e-6)} µs"
 
 
+def format_range(first: float, last: float) -> str:
+    """Return two times, the first without its unit if the last has the same."""
+    start, end = format_time(first), format_time(last)
+    number, unit = start.split()
+    return f"{number if end.endswith(f' {unit}') else start}\N{EN DASH}{end}"
+
+
 def format_number(value: float) -> str:
     """Return a number with three significant digits; whole ones as they are."""
     if value >= 999.5 or value == int(value):  # noqa: PLR2004 - no digit is left behind the point
@@ -61,8 +68,7 @@ def call_time(records: Iterable[Mapping[str, Any]], **wanted: Any) -> str:
         if all(one[name] == value for name, value in wanted.items()) and "median" in one:
             first, third = one["quartiles"]
             wide = third > 1.1 * first
-            spread = f" ({format_time(first)} to {format_time(third)})" if wide else ""
-            return format_time(one["median"]) + spread
+            return format_time(one["median"]) + (f" ({format_range(first, third)})" if wide else "")
     return NONE
 
 

@@ -12,9 +12,9 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-COLUMN: Final = 170
+COLUMN: Final = 120
 ROW: Final = 44
-MARGIN: Final = 70
+MARGIN: Final = 44
 TOP: Final = 60
 
 

@@ -72,7 +72,7 @@ class LoginFlow:
         accounts_url: The accounts server where the client is registered, or its token endpoint.
 
     Raises:
-        ConfigurationError: One of them is empty or no HTTPS URL.
+        ConfigurationError: One of them is empty, or a URL does not begin with https.
 
     Example:
         >>> request = flow.begin()  # keep request.state, redirect to request.url

@@ -118,3 +118,18 @@ def test_the_same_results_make_the_same_pictures(tmp_path, results):
         first, second = (tmp_path / folder / f"{name}.svg" for folder in ("first", "second"))
         assert first.read_bytes() == second.read_bytes()
         assert ET.parse(first).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(
+    ("quartiles", "shown"),
+    [
+        ([75e-6, 80e-6], "80 µs"),
+        ([70e-6, 90e-6], "80 µs (70\N{EN DASH}90 µs)"),
+        ([70e-6, 2e-3], "80 µs (70 µs\N{EN DASH}2 ms)"),
+    ],
+)
+def test_the_page_shows_the_middle_half_of_the_rounds_where_it_is_wide(tmp_path, quartiles, shown):
+    path = tmp_path / "results.json"
+    record = call("sqlite", "zoho_tokenstore", 80e-6) | {"quartiles": quartiles}
+    add_section(path, "latency", [record], [])
+    assert f"| zoho_tokenstore | {shown} |" in pages(read_results(path))["performance/lookups.md"]
