@@ -49,8 +49,8 @@ class LoginRequest:
     """The beginning of a login.
 
     Attributes:
-        url: Where to send the browser: Zoho's page that asks for the user's consent.
-        state: Random text to be kept in the browser's session until it comes back.
+        url: URL of Zoho's consent page, to which the application redirects the browser.
+        state: Random text to keep in the browser's session until the callback.
     """
 
     url: str
@@ -65,14 +65,14 @@ class LoginFlow:
     Args:
         store: Where logins are stored.
         client_id: Client id of a server-based application in Zoho's API console.
-        client_secret: Its secret.
+        client_secret: The client's secret.
         redirect_url: The URL of the callback, as registered there.
-        scopes: What is asked for, such as ``ZohoCRM.modules.leads.ALL``. To name the user, Zoho is
-            asked with ``ZohoCRM.users.READ`` and ``ZohoCRM.org.READ``.
+        scopes: Scopes to request, such as ``ZohoCRM.modules.leads.ALL``. Reading the user's name
+            needs ``ZohoCRM.users.READ`` and ``ZohoCRM.org.READ``.
         accounts_url: The accounts server where the client is registered, or its token endpoint.
 
     Raises:
-        ConfigurationError: One of them is empty, or a URL does not begin with https.
+        ConfigurationError: An argument is empty, or ``accounts_url`` is not an HTTPS URL.
 
     Example:
         >>> request = flow.begin()  # keep request.state, redirect to request.url
@@ -105,7 +105,7 @@ class LoginFlow:
         self._endpoint = checked_endpoint(accounts_url)
 
     def begin(self) -> LoginRequest:
-        """Return where to send the browser, and the state to keep until it comes back."""
+        """Return the URL to redirect the browser to, and the state to keep until the callback."""
         state = secrets.token_urlsafe(32)
         query = {
             "response_type": "code",

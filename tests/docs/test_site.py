@@ -1,9 +1,11 @@
 """The built site in a real browser: every page, on a screen and on a phone, light and dark."""
 
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from tempfile import gettempdir
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -72,6 +74,15 @@ def test_a_faulty_page_is_seen(chromium, tmp_path):
     assert "wider than the window" in found
     assert "x.png has no alternative text" in found
     assert "a drawing has no alternative text" in found
+
+
+def test_the_outputs_of_commands_show_nothing_that_differs_from_build_to_build(site):
+    page = (site / "reference/command-line.html").read_text()
+    days = re.findall(r"\d{4}-\d\d-\d\d(?=(?: |&#160;|T)\d\d:\d\d)", page)
+    assert set(days) == {"2026-12-01"}
+    assert "/var/lib/myapp/tokens.db" in page
+    assert gettempdir() not in page
+    assert "starting&#160;16" not in page  # a line that the terminal replaces
 
 
 class Links(HTMLParser):
