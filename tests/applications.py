@@ -17,6 +17,11 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
 
+def copied(name, folder):
+    """Return a copy of an example: the SDK keeps its files where an application runs."""
+    return shutil.copytree(EXAMPLES / name, folder / name)
+
+
 def free_port():
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))

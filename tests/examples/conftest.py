@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from applications import EXAMPLES, free_port, serving
+from applications import copied, free_port, serving
 from sdks import DISTRIBUTION
 from zoho_tokenstore import Keyring
 
@@ -23,7 +23,7 @@ def portal(zoho, tmp_path):
     with serving(
         [*command, "-b", f"127.0.0.1:{port}", "portal:create_app()"],
         port,
-        EXAMPLES / "portal",
+        copied("portal", tmp_path),
         tmp_path / "portal.log",
         ZOHO_CLIENT_ID="1000.PORTAL",
         ZOHO_CLIENT_SECRET=secret,

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from applications import EXAMPLES, free_port, serving
+from applications import EXAMPLES, copied, free_port, serving
 from commands import environment
 from support import logged_in
 from zoho_tokenstore import SQLAlchemyTokenStore
@@ -44,7 +44,7 @@ def test_fastapi_answers_each_user_as_themselves(settings, zoho, tmp_path):
     port = free_port()
     command = [sys.executable, "-m", "uvicorn", "app:app", "--port", str(port)]
     log = tmp_path / "log"
-    with serving(command, port, EXAMPLES / "fastapi_app", log, **settings) as address:
+    with serving(command, port, copied("fastapi_app", tmp_path), log, **settings) as address:
 
         def ask(number):
             path = "sdk/leads" if number % 2 else "leads"
@@ -65,7 +65,7 @@ def test_fastapi_answers_each_user_as_themselves(settings, zoho, tmp_path):
 
 def test_celery_workers_answer_each_task_as_its_user(settings, zoho, tmp_path):
     environ = settings | {"CELERY_FOLDER": str(tmp_path / "celery"), "TMPDIR": str(tmp_path)}
-    folder = EXAMPLES / "celery_tasks"
+    folder = copied("celery_tasks", tmp_path)
     send = (
         "import sys, json\n"
         "from tasks import email_of_lead\n"
@@ -94,7 +94,7 @@ def test_celery_workers_answer_each_task_as_its_user(settings, zoho, tmp_path):
 
 
 def test_django_keeps_the_tokens_in_its_own_database(zoho, tmp_path):
-    folder = EXAMPLES / "django_site"
+    folder = copied("django_site", tmp_path)
     database = tmp_path / "site.sqlite3"
     environ = {
         "DJANGO_DATABASE": str(database),
