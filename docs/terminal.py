@@ -4,6 +4,7 @@ The output becomes a block of text or, with ``:picture:`` and a text for those w
 SVG. Commands work on a small database, and what differs from build to build is replaced.
 """
 
+import logging
 import os
 import re
 import shlex
@@ -163,5 +164,6 @@ def _picture(command: str, output: str, meaning: str) -> str:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Add the directive."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # Sphinx would show its progress
     app.add_directive("terminal", Terminal)
     return {"parallel_read_safe": True}
