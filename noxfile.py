@@ -21,6 +21,13 @@ SDKS = {
 }
 """The last release of each distribution, and of the newest the one before."""
 
+LOWEST_DRIVERS = [
+    "psycopg[binary]==3.2.1",  # the first that is still to be had
+    "psycopg2-binary==2.9.6",
+    "PyMySQL==1.1.0",
+    "mysql-connector-python==9.2.0",
+]
+
 ABOUT_THE_SDK = [
     "tests/contract",
     "tests/transfer/test_sdk_stores.py",
@@ -76,6 +83,17 @@ def lowest(session: nox.Session) -> None:
     _install(session, "bench", *lower_bounds)
     # Old releases meet new ones of their own dependencies (typer and click) with warnings.
     session.run("pytest", "-n", "4", "-W", "default::DeprecationWarning", *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest_drivers(session: nox.Session) -> None:
+    """Meet the faults of real servers with the oldest drivers that the documentation allows."""
+    _install(session, "test", *LOWEST_DRIVERS)
+    session.run(
+        "pytest",
+        *("-n", "4", "tests/faults", "tests/database", "tests/contract/test_find_and_save.py"),
+        *session.posargs,
+    )
 
 
 @nox.session(python="3.11")
