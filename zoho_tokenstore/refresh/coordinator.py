@@ -8,8 +8,8 @@ from typing import Final
 from uuid import uuid4
 
 from zoho_tokenstore.errors import DatabaseError, RefreshTimeoutError, TokenStoreError
-from zoho_tokenstore.policy import EventKind, RefreshEvent, RefreshPolicy
-from zoho_tokenstore.refresh.events import log, report_event
+from zoho_tokenstore.policy import RefreshPolicy
+from zoho_tokenstore.refresh.events import Events, log
 from zoho_tokenstore.refresh.failures import failure_error, refusal_error
 from zoho_tokenstore.refresh.inflight import (
     InflightRefresh,
@@ -68,6 +68,7 @@ class RefreshCoordinator:
         self._digest = digest
         self._clock = clock
         self._single_flight = SingleFlight()
+        self._events = Events(policy.on_event, clock)
         self._early = round(policy.early * 1000) or MARGIN
 
     def is_due(self, token: TokenRecord | None, wanted: TokenRecord | None = None) -> bool:
@@ -123,7 +124,7 @@ class RefreshCoordinator:
         """Record that the new token is stored, or that a newer one was, before this claim's."""
         if not claim.settled:
             claim.finish()
-            self._report_end("late" if is_late else "refreshed", claim)
+            self._events.report_end("late" if is_late else "refreshed", claim)
 
     def fail_claim(self, claim: RefreshClaim, failure: Failure) -> None:
         """Release the lease; threads and processes that wait get the reason."""
@@ -139,7 +140,7 @@ class RefreshCoordinator:
         except TokenStoreError as error:  # the lease ends by itself
             log.warning("a failed refresh could not be recorded: %s", error)
         claim.finish(failure_error(failure.reason, self.policy.cooldown))
-        self._report_end("failed", claim, failure.reason)
+        self._events.report_end("failed", claim, failure.reason)
 
     def _claim(
         self, key: str, sent: TokenRecord, record: TokenRecord | None, lookup: Lookup, server: str
@@ -215,7 +216,7 @@ class RefreshCoordinator:
             if isinstance(decision, Refused):
                 token_id = request.record.id if request.record else None
                 reason = decision.failure or THROTTLED
-                self._report("refused", token_id, request.started, reason=reason)
+                self._events.report("refused", token_id, request.started, reason=reason)
                 raise refusal_error(decision)
             self._check_deadline(request)
             seen = lease
@@ -257,7 +258,7 @@ class RefreshCoordinator:
         record = request.lookup()
         if record is None or not self._is_newer(record, request):
             return None
-        self._report("waited", record.id, request.started)
+        self._events.report("waited", record.id, request.started)
         return LookupResult(record)
 
     def _is_newer(self, record: TokenRecord, request: RefreshRequest) -> bool:
@@ -282,19 +283,3 @@ class RefreshCoordinator:
             changed = change(*self._leases.read_lease(key))
             if changed is None or self._leases.write_lease(key, changed):
                 return
-
-    def _report_end(self, kind: EventKind, claim: RefreshClaim, reason: str | None = None) -> None:
-        token_id = claim.record.id if claim.record else None
-        self._report(kind, token_id, claim.started, early=claim.early, reason=reason)
-
-    def _report(
-        self,
-        kind: EventKind,
-        token_id: str | None,
-        since: float,
-        *,
-        early: bool = False,
-        reason: str | None = None,
-    ) -> None:
-        seconds = self._clock.monotonic() - since
-        report_event(self.policy.on_event, RefreshEvent(kind, token_id, seconds, early, reason))
