@@ -114,7 +114,9 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         self._opened = OpenedTables(tables, self._skew, create=create)
         leases = SharedLeases(self._database, tables.leases, self._skew)
         # Without a policy only the SDK's refreshes are not coordinated.
-        coordinator = RefreshCoordinator(refresh or RefreshPolicy(), leases, digest=self._digest)
+        coordinator = RefreshCoordinator(
+            refresh or RefreshPolicy(), leases, digest=self._digest, on_refused=self._forget_refused
+        )
         if refresh is not None:
             self._coordinate(coordinator, self._save_claimed)
         self.accounts_url = None if accounts_url is None else checked_endpoint(accounts_url)
@@ -274,6 +276,12 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
     ) -> tuple[str, TokenRecord | None]:
         tables = self._opened.tables_to_write()
         return self._database.write(save_claimed, tables, self._skew, token, claim)
+
+    def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
+        return self._database.read(self._opened.tables.tokens.has_superseded, row, token)
+
+    def _forget_refused(self, token: TokenRecord) -> None:
+        self._database.write(self._opened.tables_to_write().tokens.forget_superseded, token)
 
     def _digest(self, purpose: str, *values: str) -> str:
         return self._opened.tables.codec.digest(purpose, *values)

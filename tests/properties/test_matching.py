@@ -11,6 +11,7 @@ from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 from zoho_tokenstore.tokens.matching import identity, storable
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import plan_save
+from zoho_tokenstore.tokens.succession import has_new_login, predecessor
 
 TOKENS = st.builds(
     TokenRecord,
@@ -26,15 +27,26 @@ TOKENS = st.builds(
 
 def saves(tokens):
     """Save tokens one after the other; yield the rows before, the token and its plan."""
+    for rows, token, plan, _ in saves_with_memory(tokens):
+        yield rows, token, plan
+
+
+def saves_with_memory(tokens):
+    """Do the same; yield also the ids of the rows that have superseded the token's login."""
     rows: list[TokenRecord] = []
+    known: dict[str | None, str | None] = {}
     for number, token in enumerate(map(storable, tokens)):
+        superseding = {key for key, old in known.items() if old == token.refresh_token is not None}
         try:
-            plan = plan_save(token, rows, f"new {number}")
+            plan = plan_save(token, rows, f"new {number}", superseding)
         except TokenStoreError as error:
-            yield list(rows), token, type(error)
+            yield list(rows), token, type(error), superseding
             continue
-        yield list(rows), token, plan
+        yield list(rows), token, plan, superseding
         rows = [row for row in rows if row not in (plan.target, *plan.absorbed)] + [plan.row]
+        if plan.target is not None and has_new_login(plan.target, plan.row):
+            before = predecessor(plan.target, plan.row)
+            known[plan.row.id] = before and before.refresh_token
 
 
 @settings(max_examples=500, deadline=None)
@@ -48,15 +60,16 @@ def test_no_two_rows_ever_share_an_identity_or_an_id(tokens):
 @settings(max_examples=500, deadline=None)
 @given(st.lists(TOKENS, max_size=6), st.randoms())
 def test_neither_order_nor_unrelated_rows_change_what_a_save_does(tokens, shuffler: random.Random):
-    for number, (rows, token, plan) in enumerate(saves(tokens)):
+    for number, (rows, token, plan, superseding) in enumerate(saves_with_memory(tokens)):
         related = [
             row
             for row in rows
             if any(getattr(row, f) == getattr(token, f) is not None for f in DIGEST_COLUMNS)
+            or row.id in superseding
         ]
         shuffler.shuffle(related)
         try:
-            same = plan_save(token, related, f"new {number}")
+            same = plan_save(token, related, f"new {number}", superseding)
         except TokenStoreError as error:
             same = type(error)
         assert same == plan
@@ -77,5 +90,23 @@ def test_no_refresh_token_and_no_other_users_row_is_lost(tokens):
             if row is (None if isinstance(plan, type) else plan.target):
                 gained = (other.refresh_token for other in plan.absorbed if other.refresh_token)
                 expected = token.refresh_token or row.refresh_token or next(gained, None)
+                if plan.is_outdated:
+                    assert plan.row == row
+                    expected = row.refresh_token
                 assert plan.row.refresh_token == expected
                 assert plan.row.user_name in (row.user_name, token.user_name)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(TOKENS, max_size=8))
+def test_a_login_that_was_superseded_never_comes_back_to_its_row(tokens):
+    for rows, token, plan, superseding in saves_with_memory(tokens):
+        for row in rows:
+            if row.id in superseding and not isinstance(plan, type):
+                assert row.refresh_token != token.refresh_token
+                assert row.user_name is not None
+                if plan.target is row and token.client_id in (None, row.client_id):
+                    assert plan.is_outdated
+        if not isinstance(plan, type) and plan.is_outdated:
+            assert plan.target.user_name == (token.user_name or plan.target.user_name)
+            assert plan.absorbed == ()

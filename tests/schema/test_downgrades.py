@@ -24,7 +24,7 @@ def test_a_downgrade_does_not_drop_tokens_unless_confirmed(database, url):
     assert database.read(lambda session: SCHEMA.state(session.connection())) is SchemaState.EMPTY
 
 
-@pytest.mark.parametrize("target", ["0004", "0001", "-1", "base"])
+@pytest.mark.parametrize("target", ["0004", "0001", "-2", "base"])
 def test_a_downgrade_never_loses_encrypted_tokens(database, url, target):
     keyring = Keyring.from_text(KEY)
     with SQLAlchemyTokenStore(url, keyring=keyring) as store:
@@ -36,6 +36,16 @@ def test_a_downgrade_never_loses_encrypted_tokens(database, url, target):
         assert stored(store) == before
         store.delete_tokens()
     migrations.downgrade(database, SCHEMA, target, confirmed=True)
+
+
+def test_encrypted_tokens_survive_a_downgrade_to_the_revision_that_brought_them(database, url):
+    keyring = Keyring.from_text(KEY)
+    with SQLAlchemyTokenStore(url, keyring=keyring) as store:
+        store.save_token(login("alice"))
+        before = stored(store)
+        migrations.downgrade(database, SCHEMA, "0005", confirmed=True)
+        migrations.upgrade(database, SCHEMA)
+        assert stored(store) == before
 
 
 def test_readable_tokens_survive_a_downgrade_and_an_upgrade(database, url):
@@ -70,7 +80,7 @@ def test_a_downgrade_does_not_drop_an_audit_unless_confirmed(database, url):
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))
         store.delete_tokens()
-    for target in ("base", "-2", "0003"):
+    for target in ("base", "-3", "0003"):
         with pytest.raises(MigrationError, match=r"a downgrade deletes \([12]\); pass"):
             migrations.downgrade(database, SCHEMA, target)
     migrations.downgrade(database, SCHEMA, "0003", confirmed=True)

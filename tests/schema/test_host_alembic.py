@@ -178,7 +178,7 @@ def test_autogenerate_finds_what_the_own_history_lacks(application):
     application.configure("[own, OAuthTokenRow.metadata]")
     application.add_revision("base", REVISIONS[-2])
     application.upgrade()
-    with pytest.raises(CommandError, match="key_id"):
+    with pytest.raises(CommandError, match="superseded_digest"):
         command.check(application.config)
 
 

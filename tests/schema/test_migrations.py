@@ -220,9 +220,13 @@ def test_a_foreign_table_is_recognised_and_left_alone(database, url, ddl, maker,
         store.save_token(login("alice"))
 
 
-def test_columns_that_a_migration_cut_short_has_left_are_kept(database, url):
-    migrations.upgrade(database, SCHEMA, "0003")
-    execute(database, "ALTER TABLE oauthtoken ADD COLUMN login_at TIMESTAMP NULL")
+@pytest.mark.parametrize(
+    ("revision", "column"),
+    [("0003", "login_at TIMESTAMP NULL"), ("0005", "superseded_digest VARCHAR(64) NULL")],
+)
+def test_columns_that_a_migration_cut_short_has_left_are_kept(database, url, revision, column):
+    migrations.upgrade(database, SCHEMA, revision)
+    execute(database, f"ALTER TABLE oauthtoken ADD COLUMN {column}")
     migrations.upgrade(database, SCHEMA)
     with SQLAlchemyTokenStore(url) as store:
         store.save_token(login("alice"))

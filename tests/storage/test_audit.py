@@ -98,6 +98,14 @@ def save(store, user, access_token, **changes):
     return known(token)["id"]
 
 
+def test_a_login_that_is_not_stored_is_not_noted(store, url):
+    save(store, "alice", 1, refresh_token="secret old")
+    save(store, "alice", 2, refresh_token="secret new")
+    before = noted(url)
+    save(store, "alice", 3, refresh_token="secret old")
+    assert noted(url) == before
+
+
 def test_a_save_is_noted_as_created_or_refreshed(store, url):
     key = save(store, "alice", 1)
     token = store.find_token(make_token("alice"))

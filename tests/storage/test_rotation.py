@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, select, text
 
 from sdks import SETTERS
 from support import known, login, make_token, record, stored, wait_until
@@ -65,6 +65,46 @@ def test_everything_is_encrypted_with_the_first_key(url, database, before):
         assert len(stored(store)) == 902
     rotation = rotator(database).rotate_all()
     assert (rotation.rotated, rotation.current) == (0, 902)
+
+
+def log_in_twice(store):
+    store.save_token(login("alice", refresh_token="1000.old"))
+    store.save_token(login("alice", refresh_token="1000.new"))
+
+
+def superseded(database):
+    columns = select(TABLE.c.superseded_digest, TABLE.c.superseded_proof)
+    return database.read(lambda session: tuple(session.execute(columns).one()))
+
+
+def test_what_a_row_has_superseded_stays_known_after_a_rotation(url, database):
+    with opened(url, OLD) as store:
+        log_in_twice(store)
+    before = superseded(database)
+    assert rotator(database).rotate_all().rotated == 1
+    assert superseded(database) == before
+    with opened(url, NEW) as store:
+        assert known(store.find_token(make_token(refresh_token="1000.old")))["user_name"] == "alice"
+
+
+def test_what_a_readable_row_has_superseded_is_forgotten_when_it_is_encrypted(url, database):
+    with opened(url, "") as store:
+        log_in_twice(store)
+    assert superseded(database) == (digest("refresh_token", "1000.old"), None)
+    assert rotator(database, OLD, accept_readable=True).seal_readable().rotated == 1
+    assert superseded(database) == (None, None)
+    with opened(url, OLD) as store:
+        assert store.find_token(make_token(refresh_token="1000.old")) is None
+
+
+def test_a_save_that_encrypts_a_row_leaves_no_plain_digest_of_what_it_has_superseded(url, database):
+    with opened(url, "") as store:
+        log_in_twice(store)
+    with opened(url, OLD, accept_readable=True) as store:
+        store.save_token(login("alice", refresh_token=None, access_token="1000.refreshed"))
+        assert superseded(database) == (None, None)
+        log_in_twice(store)
+        assert None not in superseded(database)
 
 
 def test_a_concurrent_refresh_is_not_undone(url, database, monkeypatch):

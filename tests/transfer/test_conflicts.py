@@ -60,6 +60,28 @@ def test_the_option_decides_which_token_wins(option, expiry, import_lines, token
     assert len(tokens()) == 3
 
 
+@pytest.mark.parametrize(
+    ("option", "user", "outcome", "refresh_tokens"),
+    [
+        ("newer", "alice", "skipped", ["1000.new"]),
+        ("skip", "alice", "skipped", ["1000.new"]),
+        ("replace", "alice", "updated", ["1000.old"]),
+        ("newer", None, "skipped", ["1000.new"]),
+        ("replace", None, "created", ["1000.new", "1000.old"]),
+    ],
+)
+def test_a_login_that_was_superseded_comes_back_only_if_it_shall_replace(
+    option, user, outcome, refresh_tokens, import_lines, tokens
+):
+    for refresh_token in ("1000.old", "1000.new"):
+        row = token("alice", 1, refresh_token=refresh_token)
+        assert import_lines(line("C", row), options=("--on-conflict", "replace"))[0] == 0
+    earlier = token(user, 2, refresh_token="1000.old", access_token="1000.file", expiry=LATER)
+    options = ("--on-conflict", option)
+    assert import_lines(line("C", earlier), options=options) == (0, {outcome: 1}, [])
+    assert sorted(row["refresh_token"] for row in tokens()) == refresh_tokens
+
+
 @pytest.mark.parametrize("option", ["newer", "skip", "replace", "fail"])
 def test_what_is_stored_already_and_is_the_same_is_no_conflict(option, import_lines, tokens):
     rows = [line("C", token("alice", 1)), line("C", token("bob", 2))]

@@ -22,6 +22,7 @@ from zoho_tokenstore.refresh.inflight import (
     login_digest,
 )
 from zoho_tokenstore.refresh.lease import (
+    PERMANENT,
     THROTTLED,
     Bid,
     Clock,
@@ -57,14 +58,22 @@ class RefreshCoordinator:
         leases: Storage of the leases.
         clock: The host's clock.
         digest: Digests the tokens that are sent to Zoho.
+        on_refused: Called with a stored token whose login Zoho has refused for good, before that is
+            recorded.
     """
 
     def __init__(
-        self, policy: RefreshPolicy, leases: Leases, clock: Clock = time, digest: Digest = digest
+        self,
+        policy: RefreshPolicy,
+        leases: Leases,
+        clock: Clock = time,
+        digest: Digest = digest,
+        on_refused: Callable[[TokenRecord], None] = lambda _: None,
     ) -> None:
         """Start without any refresh."""
         self.policy = policy
         self._leases = leases
+        self._on_refused = on_refused
         self._digest = digest
         self._clock = clock
         self._single_flight = SingleFlight()
@@ -131,6 +140,8 @@ class RefreshCoordinator:
         if claim.settled:
             return
         try:
+            if claim.record is not None and failure.reason in PERMANENT:
+                self._on_refused(claim.record)
             self._change_lease(
                 claim.key,
                 lambda lease, now: fail_lease(

@@ -32,7 +32,7 @@ def refuse_loss(
     tokens = schema.table
     current = schema.revision(connection)
     kept = _kept_revisions(current, revision)
-    if current == SEALING and SEALING not in kept:
+    if SEALING in _revisions_until(current) and SEALING not in kept:
         sealed = tokens.c.key_id.is_not(None)
         if number := count_rows(connection, tokens, sealed):
             raise MigrationError(
@@ -76,7 +76,12 @@ def _dropped_tables(
 def _kept_revisions(current: str | None, target: str) -> tuple[str, ...]:
     """Return the revisions that a downgrade leaves; none for ``base`` and for unknown ones."""
     if target in REVISIONS:
-        return REVISIONS[: REVISIONS.index(target) + 1]
+        return _revisions_until(target)
     if current in REVISIONS and re.fullmatch(r"-\d+", target):
         return REVISIONS[: max(0, REVISIONS.index(current) + 1 + int(target))]
     return ()
+
+
+def _revisions_until(revision: str | None) -> tuple[str, ...]:
+    """Return a revision and those before it, none without one."""
+    return REVISIONS[: REVISIONS.index(revision) + 1] if revision in REVISIONS else ()

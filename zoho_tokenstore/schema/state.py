@@ -24,7 +24,7 @@ from zoho_tokenstore.schema.models import (
 
 __all__ = ["HEAD", "REVISIONS", "SchemaState", "TokenSchema"]
 
-REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS: Final = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision in ``migrations/``, oldest first; kept here so that no start has to scan files."""
 
 HEAD: Final = REVISIONS[-1]

@@ -37,6 +37,7 @@ class SDKRefreshes:
         sdk: The SDK's binding.
         coordinator: Decides which worker refreshes.
         find_by_id: Returns the record that is stored under an id.
+        is_outdated: Returns whether a token's refresh token is one that its row has superseded.
         save_claimed: Saves a refreshed token for a claim; returns its id, and the row that is newer
             if the claim came late.
     """
@@ -46,12 +47,14 @@ class SDKRefreshes:
         sdk: SDKBinding,
         coordinator: RefreshCoordinator,
         find_by_id: Callable[[str], TokenRecord | None],
+        is_outdated: Callable[[TokenRecord, TokenRecord], bool],
         save_claimed: SaveClaimed,
     ) -> None:
         """Prepare the subclass of the SDK's token."""
         self.sdk = sdk
         self.coordinator = coordinator
         self.find_by_id = find_by_id
+        self.is_outdated = is_outdated
         self.save_claimed = save_claimed
         self._coordinated_type = coordinated_type(sdk.token_type)
         self._logins: dict[str, int] = {}
@@ -233,6 +236,10 @@ class PendingRefresh:
             return None if row is None else usable_token(row)
 
         self.stored = None
+        row = lookup()
+        if row is not None and self._refreshes.is_outdated(record, row):
+            self.sdk.fill_token(token, {"refresh_token": row.refresh_token or ""})
+            record = self.sdk.read_token(token)
         served, self.claim = self._coordinator.claim_refresh(record, lookup, self._refreshes.server)
         if self.claim is not None or served is None:
             return True

@@ -17,12 +17,16 @@ from zoho_tokenstore.errors import (
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
 from zoho_tokenstore.sdk.binding import SDKBinding
-from zoho_tokenstore.sdk.callers import InitializerUse, warn_of_placeholder
+from zoho_tokenstore.sdk.callers import (
+    InitializerUse,
+    refuse_another_login,
+    warn_of_placeholder,
+)
 from zoho_tokenstore.sdk.completion import completion
 from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes, called_by_sdk
 from zoho_tokenstore.sdk.installed import MissingSDK
 from zoho_tokenstore.sdk.types import SDKToken
-from zoho_tokenstore.tokens.matching import storable
+from zoho_tokenstore.tokens.matching import BY_REFRESH, is_another_login, rule_of, storable
 from zoho_tokenstore.tokens.record import TokenRecord, check_id
 from zoho_tokenstore.zoho.access_tokens import unknown_user
 
@@ -63,6 +67,10 @@ class RecordStore(ABC):
         """Return the record that the token identifies."""
 
     @abstractmethod
+    def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
+        """Return whether a row had a token's refresh token before its present one."""
+
+    @abstractmethod
     def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
         """Upsert the tokens, all or none; return the ids of their records."""
 
@@ -87,7 +95,11 @@ class RecordStore(ABC):
         if not self._has_sdk:
             return
         self._refreshes = SDKRefreshes(
-            self._sdk, coordinator, lambda key: self._find_record(TokenRecord(id=key)), save_claimed
+            self._sdk,
+            coordinator,
+            lambda key: self._find_record(TokenRecord(id=key)),
+            self._is_outdated,
+            save_claimed,
         )
 
     def _find_id(self, key: object) -> TokenRecord | None:
@@ -96,6 +108,35 @@ class RecordStore(ABC):
         if found is None and self._missing_id == "raise":
             raise UnknownIdError(f"no token is stored under the id {key!r}")
         return found
+
+    def _is_outdated(self, token: TokenRecord, row: TokenRecord) -> bool:
+        """Return whether a token has a refresh token that its row has superseded."""
+        differs = token.refresh_token not in (None, row.refresh_token)
+        return differs and self._has_superseded(row, token)
+
+    def _current_login(self, wanted: TokenRecord, found: TokenRecord) -> TokenRecord:
+        """Return a token that will not be refreshed with what its row has superseded.
+
+        As long as nothing is refreshed, the application's own refresh token stays, and the database
+        is not asked.
+        """
+        if rule_of(wanted) is not BY_REFRESH:  # which finds another one's row only by succession
+            served = wanted._replace(**completion(wanted, found))
+            if self._refreshes is not None and not self._refreshes.coordinator.is_due(served):
+                return wanted
+            if not self._is_outdated(wanted, found):
+                return wanted
+        return wanted._replace(refresh_token=found.refresh_token)
+
+    def _refuse_another_login(self, row: TokenRecord, caller: TokenRecord) -> None:
+        """Refuse to serve a row by its id to a token of another login, but for an earlier one.
+
+        Raises:
+            IdConflictError: The row belongs to another login.
+        """
+        if is_another_login(row, caller) and self._is_outdated(caller, row):
+            caller = caller._replace(refresh_token=row.refresh_token)
+        refuse_another_login(row, caller)
 
     def _refuse_unknown_user(self, wanted: TokenRecord) -> None:
         """Say why the SDK cannot go on as a user, if it is the SDK that has asked."""
@@ -188,6 +229,14 @@ class RecordStore(ABC):
     def _build_coordinated(self, found: TokenRecord, complete: Complete) -> SDKToken:
         served, claim = self._resolve(TokenRecord(id=found.id), found, complete)
         return None if served is None else self._assign(self._sdk.build_token(served), claim)
+
+    def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
+        records = [storable(self._sdk.read_token(token)) for token in tokens]
+        for record in records:
+            warn_of_placeholder(record)
+        keys = self._save_records(records)
+        for token, key in zip(tokens, keys, strict=True):
+            self._sdk.fill_token(token, {"id": key})
 
     def _save_one(self, token: SDKToken, record: TokenRecord) -> None:
         record = storable(record)

@@ -3,19 +3,17 @@
 The contracts are documented here, once: stores inherit them and implement how records are kept.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, wraps
 from itertools import islice
 from typing import Any, Literal, TypeVar, cast
 
 from zoho_tokenstore.errors import ConfigurationError, DecryptionError, TokenStoreError
 from zoho_tokenstore.sdk.acting import ActingStore
-from zoho_tokenstore.sdk.callers import refuse_another_login, warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
 from zoho_tokenstore.sdk.installed import SDKName, load_if_installed
 from zoho_tokenstore.sdk.types import SDKToken, SDKUser
-from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import check_id
 from zoho_tokenstore.tokens.save_plan import BATCH_SIZE
 from zoho_tokenstore.tracebacks import hides_frames, without_frames
@@ -81,7 +79,8 @@ class SDKTokenStore(ActingStore):
 
         Args:
             token: The SDK's ``OAuthToken``; it is filled in place. Fields that the caller set
-                stay, but a stored access token that expires later replaces the caller's.
+                stay, but a stored access token that expires later replaces the caller's, and a
+                refresh token that the stored login has superseded gives way.
 
         Returns:
             The same object, or ``None`` when no stored token fits.
@@ -93,6 +92,9 @@ class SDKTokenStore(ActingStore):
         wanted = self._sdk.read_token(token)
         found = self._find_record(wanted)
         self._use.notice(token, found)
+        if found is not None and wanted.refresh_token not in (None, found.refresh_token):
+            wanted = self._current_login(wanted, found)
+            self._sdk.fill_token(token, {"refresh_token": wanted.refresh_token or ""})
         refreshes = self._refreshes
         if (
             refreshes is not None
@@ -125,7 +127,7 @@ class SDKTokenStore(ActingStore):
             return None
         caller = self._caller_with_id(found.id)
         if caller is not None:
-            refuse_another_login(found, caller)
+            self._refuse_another_login(found, caller)
         return self._build_coordinated(found, lambda row: row)
 
     @_raises_sdk_exception
@@ -149,6 +151,8 @@ class SDKTokenStore(ActingStore):
         wanted = self._sdk.read_token(token)._replace(user_name=name)
         found = self._find_record(wanted)
         self._use.notice(token, found)
+        if found is not None and wanted.refresh_token not in (None, found.refresh_token):
+            wanted = self._current_login(wanted, found)
         served, claim = self._resolve(wanted, found, partial(completed_token, wanted), token)
         if served is None:
             self._assign(token, claim)
@@ -179,7 +183,7 @@ class SDKTokenStore(ActingStore):
         self._use.notice(token, found)
         if found is None:
             return None
-        refuse_another_login(found, caller)
+        self._refuse_another_login(found, caller)
         if usable_token(found) is None:
             self._sdk.fill_token(token, found.known())
             return None
@@ -286,11 +290,3 @@ class SDKTokenStore(ActingStore):
             yield from map(self._sdk.build_token, self._iter_records(on_error))
         except TokenStoreError as error:
             raise without_frames(error) from error.__cause__
-
-    def _save_batch(self, tokens: Sequence[SDKToken]) -> None:
-        records = [storable(self._sdk.read_token(token)) for token in tokens]
-        for record in records:
-            warn_of_placeholder(record)
-        keys = self._save_records(records)
-        for token, key in zip(tokens, keys, strict=True):
-            self._sdk.fill_token(token, {"id": key})

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore.encryption.codec import EncryptedCodec
 from zoho_tokenstore.errors import IdConflictError
 from zoho_tokenstore.storage.limits import check_length
-from zoho_tokenstore.storage.statements import SEAL
+from zoho_tokenstore.storage.statements import SEAL, SUPERSEDED
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, row_digests
 from zoho_tokenstore.tokens.record import SECRET_FIELDS, TokenRecord
 
@@ -69,7 +69,8 @@ class StaleRows:
         self._again = self.rows.where(_is_one_of_rows(table))
         self._seen = select(*(table.c[name] for name in SEEN)).where(_is_one_of_rows(table))
         self._update_seal = _update_of(table, SEAL)
-        self._update_all = _update_of(table, (*SEAL, *DIGESTS))
+        # What a row has superseded cannot be digested anew, because only its digest is known.
+        self._update_all = _update_of(table, (*SEAL, *DIGESTS), SUPERSEDED)
 
     def sealed_anew(self, row: Row[Any]) -> StaleRow | None:
         """Return the row as it has to be written, ``None`` if it is current.
@@ -134,8 +135,8 @@ def _is_one_of_rows(table: Table) -> ColumnElement[bool]:
     return table.c.id_digest.in_(bindparam("row_digests", expanding=True))
 
 
-def _update_of(table: Table, names: Sequence[str]) -> Update:
+def _update_of(table: Table, names: Sequence[str], dropped: Sequence[str] = ()) -> Update:
     """Build the update of a row that is locked; the secrets are readable no longer."""
     new: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
     row = table.c.id_digest == bindparam("row")
-    return update(table).where(row).values(new | dict.fromkeys(SECRET_FIELDS, null()))
+    return update(table).where(row).values(new | dict.fromkeys((*SECRET_FIELDS, *dropped), null()))

@@ -26,15 +26,24 @@ from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 __all__ = [
     "SEAL",
+    "SUPERSEDED",
+    "forgetting_update",
     "merging_update",
     "refreshed_columns",
     "refreshing_update",
+    "remembering_update",
     "upsert_statement",
 ]
 
 TIMES_OF_USE: Final = ("login_at", "used_at")
 
-KEPT: Final = ("id", "id_digest", "identity_digest", "created_at", *TIMES_OF_USE)
+SUPERSEDED: Final = ("superseded_digest", "superseded_proof")
+"""What a row has superseded."""
+
+KEPT: Final = (
+    *("id", "id_digest", "identity_digest", "created_at"),
+    *(*TIMES_OF_USE, *SUPERSEDED),
+)
 """The columns of a row that a save does not simply set, if it changes them at all."""
 
 SERVED: Final = ("expiry", "redirect_url", "api_domain")
@@ -71,29 +80,55 @@ def merging_update(table: Table, *, sealed: bool) -> Update:
     values["login_at"] = _new_or_stored(table, "login_at")
     if sealed:
         values |= dict.fromkeys(SECRET_FIELDS, null())
+        # A plain digest must not stay beside a seal. First: MySQL assigns one after the other.
+        was_sealed = table.c.key_id.is_not(None)
+        values = {name: case((was_sealed, table.c[name])) for name in SUPERSEDED} | values
+    row = table.c.id_digest == bindparam("row_digest")
+    return update(table).where(row).ordered_values(*values.items())
+
+
+def remembering_update(table: Table) -> Update:
+    """Build the update of what the row ``row_digest`` has superseded, to ``new_`` values."""
+    values = {name: _new(table, name) for name in SUPERSEDED}
     return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
 
 
-def refreshing_update(table: Table, may_save: ColumnElement[bool], *, sealed: bool) -> Update:
+def forgetting_update(table: Table) -> Update:
+    """Build the update that forgets what the row ``row_digest`` with a login has superseded."""
+    return (
+        update(table)
+        .where(table.c.id_digest == bindparam("row_digest"))
+        .where(table.c.refresh_digest == bindparam("refused"))
+        .where(table.c.superseded_digest.is_not(None))
+        .values(dict.fromkeys(SUPERSEDED, null()))
+    )
+
+
+def refreshing_update(
+    table: Table, may_save: ColumnElement[bool], backend: Backend, *, sealed: bool
+) -> Update:
     """Build the update of a row whose login stays the same, with new values for the rest.
 
     It takes ``new_`` values of :func:`refreshed_columns`, and changes nothing when the row is of
-    another login. A sealed row is replaced unread, so it changes nothing either when the row has
-    anything that the new values lack; the caller makes sure of the client secret, which is in no
-    other column.
+    another login or has another API domain. A sealed row is replaced unread, so it changes nothing
+    either when the row has anything that the new values lack; the caller makes sure of the client
+    secret, which is in no other column.
 
     Args:
         table: The token table.
         may_save: The condition that :func:`~zoho_tokenstore.storage.keys.may_save` builds.
+        backend: The kind of database.
         sealed: Whether the secrets are sealed.
     """
     unchanged = _keeps_sealed_row(table) if sealed else _keeps_readable_row(table)
+    domain = backend.exact(table.c.api_domain) == backend.exact(_new(table, "api_domain"))
+    stays = or_(table.c.api_domain.is_(None), _new(table, "api_domain").is_(None), domain)
     changed = (*REFRESHED, *(SEAL if sealed else READABLE_SECRETS))
     return (
         update(table)
         .where(table.c.id_digest == _new(table, "id_digest"))
         .where(table.c.identity_digest == _new(table, "identity_digest"), *unchanged)
-        .where(may_save)
+        .where(stays, may_save)
         .ordered_values(
             ("login_at", _login_at(table, lambda name: _new(table, name))),
             *((name, _new_or_stored(table, name)) for name in changed),
@@ -128,8 +163,8 @@ def upsert_statement(
     """Build the statement that inserts a token's row, or updates the row of the same identity.
 
     It takes a value for every column, and changes nothing when any other row shares an id, a user
-    name or a token with this one: the rules then decide which row is meant. Absent values keep what
-    is stored.
+    name or a token with this one, or any row has superseded its login: the rules then decide which
+    row is meant. Nor does it change a row's API domain. Absent values keep what is stored.
 
     Args:
         table: The token table.
@@ -140,9 +175,12 @@ def upsert_statement(
         The statement, ``None`` where the database has none.
     """
     # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
-    names = [column.name for column in table.columns if column.name not in TIMES_OF_USE]
+    unset = (*TIMES_OF_USE, *SUPERSEDED)
+    names = [column.name for column in table.columns if column.name not in unset]
     values = select(*(_value(table, name) for name in names)).where(
         *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
+        ~_is_superseded(table),
+        ~_has_other_domain(table, backend),
         may_save,
     )
     return backend.upsert(table, names, values, lambda inserted: _merged(table, inserted))
@@ -156,9 +194,32 @@ def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:
     )
 
 
+def _is_superseded(table: Table) -> ColumnElement[bool]:
+    other = table.alias()
+    return exists().where(other.c.superseded_digest == _value(table, "refresh_digest"))
+
+
+def _has_other_domain(table: Table, backend: Backend) -> ColumnElement[bool]:
+    row = table.alias()
+    return exists().where(
+        row.c.identity_digest == _value(table, "identity_digest"),
+        backend.exact(row.c.api_domain) != backend.exact(_value(table, "api_domain")),
+    )
+
+
 def _merged(table: Table, new: InsertedValues) -> dict[str, ColumnElement[Any]]:
     merged = {name: func.coalesce(new[name], table.c[name]) for name in _mutable(table)}
-    return {"login_at": _login_at(table, lambda name: new[name])} | merged
+    return {
+        "login_at": _login_at(table, lambda name: new[name]),
+        "superseded_digest": _superseded_digest(table, new),
+    } | merged
+
+
+def _superseded_digest(table: Table, new: InsertedValues) -> ColumnElement[Any]:
+    """Build what :func:`~.tokens.succession.predecessor` says, of a row that keeps its identity."""
+    c = table.c
+    has_new_login = and_(c.user_digest.is_not(None), new["refresh_digest"] != c.refresh_digest)
+    return case((has_new_login, c.refresh_digest), else_=c.superseded_digest)
 
 
 def _login_at(table: Table, new: Callable[[str], ColumnElement[Any]]) -> ColumnElement[Any]:

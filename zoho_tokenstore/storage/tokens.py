@@ -14,16 +14,19 @@ from zoho_tokenstore.storage.batches import AddToken, Batches
 from zoho_tokenstore.storage.keys import TableKeys, may_save
 from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.lookups import Lookup, LookupStatements, find_despite
+from zoho_tokenstore.storage.notices import warn_of_superseded
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.statements import (
+    forgetting_update,
     refreshed_columns,
     refreshing_update,
     upsert_statement,
 )
+from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.digests import digest
-from zoho_tokenstore.tokens.matching import Rule, find_one, rule_of
+from zoho_tokenstore.tokens.matching import BY_REFRESH, Rule, find_one, only_row, rule_of
 from zoho_tokenstore.tokens.record import EXPIRED, SECRET_FIELDS, TokenRecord
-from zoho_tokenstore.tokens.save_plan import BatchPlan, new_id
+from zoho_tokenstore.tokens.save_plan import new_id
 
 __all__ = ["TokenTable"]
 
@@ -63,7 +66,7 @@ class TokenTable:
             table, codec, packs_rows=backend.packs_rows, retention=retention
         )
         allowed = may_save(table, codec)
-        change = refreshing_update(table, allowed, sealed=codec.encrypts)
+        change = refreshing_update(table, allowed, backend, sealed=codec.encrypts)
         self._refreshed = refreshed_columns(sealed=codec.encrypts)
         self._audits_in_cte = audit.enabled and backend.writes_in_cte
         self._refresh = audit.with_entry(change) if self._audits_in_cte else change
@@ -76,6 +79,7 @@ class TokenTable:
         self._id_by_identity = select(table.c.id, table.c.created_at).where(
             table.c.identity_digest == bindparam("identity_digest")
         )
+        self._forget = forgetting_update(table)
         self._batches = Batches(table, backend, keys, audit)
 
     def find_row(self, session: Session, token: TokenRecord) -> TokenRecord | None:
@@ -98,14 +102,45 @@ class TokenTable:
             found = session.connection().execute(lookup.found, parameters).all()
             if found:
                 break
+        if not found:
+            return self._find_successor(session, token) if rule is BY_REFRESH else None
         if self._lookups.unpack is not None:
             found = list(map(self._lookups.unpack, found))
         try:
             return find_one(rule, token, map(self.codec.decode_row, found))
         except DecryptionError:
-            if len(found) == 1:
-                raise
             return find_despite(rule, token, found, self.codec)
+
+    def has_superseded(self, session: Session, row: TokenRecord, token: TokenRecord) -> bool:
+        """Return whether a row has superseded a token's refresh token."""
+        return any(found[0] == row.id for found in self._successors(session, token))
+
+    def _find_successor(self, session: Session, token: TokenRecord) -> TokenRecord | None:
+        rows = self._successors(session, token)
+        row = only_row(list(map(self.codec.decode_row, rows)), BY_REFRESH)
+        if row is not None:
+            warn_of_superseded(row)
+        return row
+
+    def _successors(self, session: Session, token: TokenRecord) -> list[Sequence[Any]]:
+        """Return the rows that have superseded a token's refresh token."""
+        lookup = self._lookups.successors
+        parameters = self._parameters(BY_REFRESH, token, lookup)
+        rows: Sequence[Any] = session.connection().execute(lookup.found, parameters).all()
+        if self._lookups.unpack is not None:
+            rows = list(map(self._lookups.unpack, rows))
+        return [row for row in rows if self.codec.has_superseded(row, token)]
+
+    def forget_superseded(self, session: Session, refused: TokenRecord) -> None:
+        """Forget what a row has superseded, if its login is still the one that Zoho has refused.
+
+        A worker that has the earlier refresh token, which may be good, may then put it back.
+        """
+        parameters = {
+            "row_digest": digest("id", refused.id or ""),
+            "refused": self.codec.digest("refresh_token", refused.refresh_token or ""),
+        }
+        session.connection().execute(self._forget, parameters)
 
     def find_outdated_ids(self, session: Session, token: TokenRecord) -> list[str]:
         """Return the ids of the rows that would be found if they were not too old."""

@@ -7,9 +7,10 @@ from uuid import uuid4
 
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
-from zoho_tokenstore.tokens.matching import find_one, rule_of
+from zoho_tokenstore.tokens.matching import BY_REFRESH, find_one, only_row, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.save_plan import plan_save
+from zoho_tokenstore.tokens.save_plan import SavePlan, plan_save
+from zoho_tokenstore.tokens.succession import has_new_login, is_successor, predecessor
 
 __all__ = ["ListTokenStore"]
 
@@ -31,39 +32,67 @@ class ListTokenStore(SDKTokenStore):
         """Start with an empty list."""
         super().__init__(missing_id=missing_id, sdk=sdk)
         self._rows: list[TokenRecord] = []
+        self._superseded: dict[str | None, str | None] = {}
         self._lock = threading.Lock()
 
     def _find_record(self, token: TokenRecord) -> TokenRecord | None:
         rule = rule_of(token)
         with self._lock:
-            return None if rule is None else find_one(rule, token, self._rows)
+            if rule is None:
+                return None
+            found = find_one(rule, token, self._rows)
+            if found is None and rule is BY_REFRESH:
+                found = only_row(self._successors(token), rule)
+        return found
+
+    def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
+        with self._lock:
+            return any(each.id == row.id for each in self._successors(token))
 
     def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
         with self._lock:
-            before = list(self._rows)
+            before = list(self._rows), dict(self._superseded)
             ids: list[str] = []
             try:
                 for token in tokens:
-                    plan = plan_save(token, self._rows, uuid4().hex)
-                    replaced = (plan.target, *plan.absorbed)
-                    self._rows = [row for row in self._rows if row not in replaced] + [plan.row]
+                    superseding = [row.id or "" for row in self._successors(token)]
+                    plan = plan_save(token, self._rows, uuid4().hex, superseding)
+                    self._apply(plan)
                     absorbed = [row.id for row in plan.absorbed]
                     key = plan.row.id or ""
                     ids = [key if saved in absorbed else saved for saved in ids] + [key]
             except Exception:
-                self._rows = before
+                self._rows, self._superseded = before
                 raise
         return ids
+
+    def _apply(self, plan: SavePlan) -> None:
+        replaced = (plan.target, *plan.absorbed)
+        self._rows = [row for row in self._rows if row not in replaced] + [plan.row]
+        if plan.target is not None and has_new_login(plan.target, plan.row):
+            known = predecessor(plan.target, plan.row)
+            self._superseded[plan.row.id] = known and known.refresh_token
+
+    def _successors(self, token: TokenRecord) -> list[TokenRecord]:
+        """Return the rows that have superseded a token's refresh token."""
+        return [
+            row
+            for row in self._rows
+            if None is not self._superseded.get(row.id) == token.refresh_token
+            and is_successor(row, token)
+        ]
 
     def _delete_record(self, key: str) -> bool:
         with self._lock:
             before = self._rows
             self._rows = [row for row in before if row.id != key]
+            self._superseded.pop(key, None)
             return len(self._rows) < len(before)
 
     def _delete_all_records(self) -> None:
         with self._lock:
             self._rows = []
+            self._superseded = {}
 
     def _names_of_mail(self, mail: str) -> list[str]:
         with self._lock:

@@ -1,12 +1,11 @@
-"""What saving tokens does to the stored rows, worked out before anything is written."""
+"""What saving a token does to the stored rows, worked out before anything is written."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
-from typing import Final, TypeAlias
+from typing import Final
 
 from zoho_tokenstore.errors import AmbiguousTokenError, IdConflictError
-from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, looked_up
 from zoho_tokenstore.tokens.matching import (
     BY_GRANT,
     BY_ID,
@@ -18,14 +17,12 @@ from zoho_tokenstore.tokens.matching import (
     rule_of,
 )
 from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.succession import is_successor
 
-__all__ = ["BATCH_SIZE", "BatchPlan", "SavePlan", "new_id", "plan_save"]
+__all__ = ["BATCH_SIZE", "SavePlan", "new_id", "plan_save"]
 
 BATCH_SIZE: Final = 4_000
 """Tokens per transaction: few enough to wait for, so many that the commit does not matter."""
-
-IdsByValue: TypeAlias = dict[str | None, tuple[str, ...]]
-"""The ids of the rows that have a value in one field; ``None`` is never a key."""
 
 
 def new_id() -> str:
@@ -41,120 +38,29 @@ class SavePlan:
         row: The row as it stands afterwards.
         target: The row that is updated, ``None`` when one is inserted.
         absorbed: Rows without a user that held the same login; they become part of the target.
+        is_outdated: The target has superseded the token's login, and stays as it is.
     """
 
     row: TokenRecord
     target: TokenRecord | None
     absorbed: tuple[TokenRecord, ...] = ()
+    is_outdated: bool = False
 
 
-class BatchPlan:
-    """The rows as they will stand after a batch, and the difference to what is stored.
-
-    Each token is added to the rows as the tokens before it have left them, so a batch ends as the
-    same tokens would one by one.
-
-    Args:
-        stored: Every stored row that shares an id, a user name or a token with the batch.
-
-    Attributes:
-        ids: The id of each added token's row, in order.
-        stored: Those rows by id, as they were.
-        inserted: New rows by id.
-        updated: Stored rows that change, by id, as they will be.
-        deleted: Ids of stored rows that became part of another.
-    """
-
-    def __init__(self, stored: Iterable[TokenRecord]) -> None:
-        """Index the stored rows by everything that a token can name them by."""
-        self.stored = {row.id: row for row in stored if row.id is not None}
-        self.ids: list[str] = []
-        self.inserted: dict[str, TokenRecord] = {}
-        self.updated: dict[str, TokenRecord] = {}
-        self.deleted: set[str] = set()
-        self._rows: dict[str, TokenRecord] = {}
-        # Tuples, because nearly every value is one row's: sets would cost more than all the rest.
-        self._index: list[IdsByValue] = [{} for _ in DIGEST_COLUMNS]
-        for key, row in self.stored.items():
-            self._index_row(key, row)
-
-    def add_token(self, token: TokenRecord) -> None:
-        """Plan to save one more token.
-
-        Raises:
-            AmbiguousTokenError: More than one row fits.
-            IdConflictError: The token's id belongs to another row.
-        """
-        related = self.related_rows(token)
-        if not related:  # as nearly all tokens of a large batch are
-            self._insert_row(token.with_id(token.id or new_id()))
-            return
-        plan = plan_save(token, related, new_id())
-        key = plan.row.id or ""
-        for other in plan.absorbed:
-            self._absorb_row(other.id or "", into=key)
-        # A row that is new may have the id of one that was absorbed just before.
-        if plan.target is None or key in self.inserted:
-            self.inserted[key] = plan.row
-        else:
-            self.updated[key] = plan.row
-        self._index_row(key, plan.row)
-        self.ids.append(key)
-
-    def related_rows(self, token: TokenRecord) -> list[TokenRecord]:
-        """Return the rows that share an id, a user name or a token with this one."""
-        indexed = zip(self._index, looked_up(token), strict=True)
-        keys = {key for index, value in indexed for key in index.get(value, ())}
-        return [self._rows[key] for key in keys]
-
-    def has_id(self, key: str | None) -> bool:
-        """Return whether an id is taken."""
-        return key in self._rows
-
-    def ids_with_new_identity(self) -> list[str]:
-        """Return the ids of stored rows whose identity changes."""
-        return [
-            key for key, row in self.updated.items() if identity(row) != identity(self.stored[key])
-        ]
-
-    def _insert_row(self, row: TokenRecord) -> None:
-        key = row.id or ""
-        self.inserted[key] = self._rows[key] = row
-        for index, value in self._index_entries(row):
-            index[value] = (key,)
-        self.ids.append(key)
-
-    def _index_row(self, key: str, row: TokenRecord) -> None:
-        self._unindex_row(key)
-        self._rows[key] = row
-        for index, value in self._index_entries(row):
-            index[value] = (*index.get(value, ()), key)
-
-    def _unindex_row(self, key: str) -> None:
-        if (row := self._rows.pop(key, None)) is not None:
-            for index, value in self._index_entries(row):
-                index[value] = tuple(other for other in index[value] if other != key)
-
-    def _absorb_row(self, key: str, *, into: str) -> None:
-        self._unindex_row(key)
-        self.ids = [into if saved == key else saved for saved in self.ids]
-        self.inserted.pop(key, None)
-        self.updated.pop(key, None)
-        if key in self.stored:
-            self.deleted.add(key)
-
-    def _index_entries(self, row: TokenRecord) -> list[tuple[IdsByValue, str]]:
-        indexed = zip(self._index, looked_up(row), strict=True)
-        return [(index, value) for index, value in indexed if value is not None]
-
-
-def plan_save(token: TokenRecord, rows: Iterable[TokenRecord], new_id: str) -> SavePlan:
+def plan_save(
+    token: TokenRecord,
+    rows: Iterable[TokenRecord],
+    new_id: str,
+    superseding: Collection[str] = (),
+) -> SavePlan:
     """Decide which row a token is saved to.
 
     Args:
         token: The token to save.
-        rows: Every stored row that shares its id, user name or any of its three tokens.
+        rows: Every stored row that shares its id, user name or any of its three tokens, and every
+            row that has superseded its refresh token.
         new_id: The id of a new row, unless the token brings one.
+        superseding: The ids of the latter.
 
     Raises:
         AmbiguousTokenError: More than one row fits.
@@ -165,15 +71,19 @@ def plan_save(token: TokenRecord, rows: Iterable[TokenRecord], new_id: str) -> S
         return SavePlan(token.with_id(token.id or new_id), None)
     logins = _same_login(token, rows)
     holder = next((row for row in rows if row.id == token.id), None)
+    successors = [row for row in rows if row.id in superseding and is_successor(row, token)]
     target = (
         _by_rule(token, rows)
         or _by_client_gained(token, rows)
         or _by_login(token, logins)
+        or (only_row(successors, BY_REFRESH) if token.user_name is None else None)
         or _by_id(token, holder)
     )
     if target is None:
         return SavePlan(token.with_id(token.id or new_id), None)
     _refuse_foreign_id(token, target, holder)
+    if target in successors:
+        return SavePlan(target, target, is_outdated=True)
     row = _overlay(target, token)
     absorbed = []
     for other in logins:

@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError, InvalidTokenError
 from zoho_tokenstore.storage.tokens import TokenTable
+from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.save_plan import BATCH_SIZE, BatchPlan, plan_save
+from zoho_tokenstore.tokens.save_plan import BATCH_SIZE, plan_save
 from zoho_tokenstore.transfer.layouts import SourceRow
 
 __all__ = ["ImportReport", "Importer", "OnConflict", "Source"]
@@ -156,12 +157,16 @@ class Importer:
         """Add a token to a plan, unless a stored token takes precedence."""
         # Without its id, which may belong to another token here: the SDKs count from 1.
         anonymous = token.with_id(None)
+        puts_back = self.on_conflict == "replace"
         related = plan.related_rows(anonymous)
         _check_truncation(anonymous, related)
-        stored = plan_save(anonymous, related, "").target
+        superseding = () if puts_back else plan.successors_of(anonymous)
+        planned = plan_save(anonymous, related, "", superseding)
+        stored = planned.target
         if stored is None:
             self.tokens.check_length(token)
-            plan.add_token(anonymous if plan.has_id(token.id) else token)
+            new = anonymous if plan.has_id(token.id) else token
+            plan.add_token(new, puts_back=puts_back)
             return "created"
         if _adds_nothing(anonymous, stored):
             return "unchanged"
@@ -170,14 +175,14 @@ class Importer:
                 f"{place}: a token of user {token.user_name!r} already exists with id "
                 f"{stored.id!r}: pass --on-conflict newer, skip or replace"
             )
-        if self.on_conflict == "skip":
+        if self.on_conflict == "skip" or planned.is_outdated:
             return "skipped"
         if self.on_conflict == "newer" and _expiry(token) <= _expiry(stored):
             anonymous = _filled(stored, anonymous)
             if _adds_nothing(anonymous, stored):
                 return "skipped"
-        self.tokens.check_length(plan_save(anonymous, related, "").row)
-        plan.add_token(anonymous.with_id(stored.id))
+        self.tokens.check_length(plan_save(anonymous, related, "", superseding).row)
+        plan.add_token(anonymous.with_id(stored.id), puts_back=puts_back)
         return "updated"
 
 

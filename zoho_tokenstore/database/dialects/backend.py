@@ -186,6 +186,10 @@ class Backend:
         """Build the condition that a column has one of the values in the parameter of its name."""
         return column.in_(bindparam(column.name, type_=column.type, expanding=True))
 
+    def exact(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """Build a value that is compared with its like to the last code point."""
+        return text
+
     def upsert(
         self, table: Table, names: Sequence[str], rows: Select[Any], merged: MergedColumns
     ) -> Insert | None:

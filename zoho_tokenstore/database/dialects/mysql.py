@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Insert, Select, Table, text
+from sqlalchemy import URL, ColumnElement, Insert, Select, Table, cast, text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session
@@ -124,6 +124,10 @@ class MySQL(Backend):
         row = cursor.fetchone()
         cursor.close()
         return row is not None and bool(row[1])
+
+    def exact(self, text: ColumnElement[str]) -> ColumnElement[Any]:
+        """Compare bytes: a collation ignores case, accents and trailing spaces."""
+        return cast(text, mysql.BINARY)
 
     def upsert(
         self, table: Table, names: Sequence[str], rows: Select[Any], merged: MergedColumns

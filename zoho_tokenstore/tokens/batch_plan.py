@@ -1,0 +1,155 @@
+"""What saving many tokens does to the stored rows, worked out before anything is written."""
+
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
+from typing import Final, TypeAlias
+
+from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, looked_up
+from zoho_tokenstore.tokens.matching import identity
+from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.save_plan import new_id, plan_save
+from zoho_tokenstore.tokens.succession import has_new_login, predecessor
+
+__all__ = ["BatchPlan"]
+
+IdsByValue: TypeAlias = dict[str | None, tuple[str, ...]]
+"""The ids of the rows that have a value in one field; ``None`` is never a key."""
+
+NOTHING: Final[Mapping[str, TokenRecord]] = MappingProxyType({})
+
+
+class BatchPlan:
+    """The rows as they will stand after a batch, and the difference to what is stored.
+
+    Each token is added to the rows as the tokens before it have left them, so a batch ends as the
+    same tokens would one by one.
+
+    Args:
+        stored: Every stored row that shares an id, a user name or a token with the batch, or has
+            superseded a refresh token of it.
+        superseded: By the ids of the latter, a token with this refresh token.
+
+    Attributes:
+        ids: The id of each added token's row, in order.
+        stored: Those rows by id, as they were.
+        inserted: New rows by id.
+        updated: Stored rows that change, by id, as they will be.
+        deleted: Ids of stored rows that became part of another.
+        outdated: Rows that have superseded the login of an added token.
+        superseded: By id, the row before its latest login, where that changes; ``None`` to forget.
+    """
+
+    def __init__(
+        self, stored: Iterable[TokenRecord], superseded: Mapping[str, TokenRecord] = NOTHING
+    ) -> None:
+        """Index the stored rows by everything that a token can name them by."""
+        self.stored = {row.id: row for row in stored if row.id is not None}
+        self.ids: list[str] = []
+        self.inserted: dict[str, TokenRecord] = {}
+        self.updated: dict[str, TokenRecord] = {}
+        self.deleted: set[str] = set()
+        self.outdated: list[TokenRecord] = []
+        self.superseded: dict[str, TokenRecord | None] = {}
+        self._rows: dict[str, TokenRecord] = {}
+        self._known: dict[str, TokenRecord] = {}
+        self._successors: dict[str | None, set[str]] = {}
+        for key, token in superseded.items():
+            self._remember(key, token)
+        # Tuples, because nearly every value is one row's: sets would cost more than all the rest.
+        self._index: list[IdsByValue] = [{} for _ in DIGEST_COLUMNS]
+        for key, row in self.stored.items():
+            self._index_row(key, row)
+
+    def add_token(self, token: TokenRecord, *, puts_back: bool = False) -> None:
+        """Plan to save one more token.
+
+        Args:
+            token: The token.
+            puts_back: Whether a login that was superseded may take the place of the later one.
+
+        Raises:
+            AmbiguousTokenError: More than one row fits.
+            IdConflictError: The token's id belongs to another row.
+        """
+        related = self.related_rows(token)
+        if not related:  # as nearly all tokens of a large batch are
+            self._insert_row(token.with_id(token.id or new_id()))
+            return
+        successors = () if puts_back else self.successors_of(token)
+        plan = plan_save(token, related, new_id(), successors)
+        key = plan.row.id or ""
+        self.ids.append(key)
+        if plan.is_outdated:
+            self.outdated.append(plan.row)
+            return
+        for other in plan.absorbed:
+            self._absorb_row(other.id or "", into=key)
+        # A row that is new may have the id of one that was absorbed just before.
+        if plan.target is None or key in self.inserted:
+            self.inserted[key] = plan.row
+        else:
+            self.updated[key] = plan.row
+        if plan.target is not None and has_new_login(plan.target, plan.row):
+            self._supersede(key, plan.target, plan.row)
+        self._index_row(key, plan.row)
+
+    def related_rows(self, token: TokenRecord) -> list[TokenRecord]:
+        """Return the rows that share an id, a user name or a token, or superseded this one's."""
+        indexed = zip(self._index, looked_up(token), strict=True)
+        keys = {key for index, value in indexed for key in index.get(value, ())}
+        return [self._rows[key] for key in keys.union(self.successors_of(token))]
+
+    def successors_of(self, token: TokenRecord) -> Collection[str]:
+        """Return the ids of the rows that have superseded a token's refresh token."""
+        return self._successors.get(token.refresh_token, ()) if self._successors else ()
+
+    def has_id(self, key: str | None) -> bool:
+        """Return whether an id is taken."""
+        return key in self._rows
+
+    def ids_with_new_identity(self) -> list[str]:
+        """Return the ids of stored rows whose identity changes."""
+        return [
+            key for key, row in self.updated.items() if identity(row) != identity(self.stored[key])
+        ]
+
+    def _supersede(self, key: str, before: TokenRecord, after: TokenRecord) -> None:
+        if (forgotten := self._known.pop(key, None)) is not None:
+            self._successors[forgotten.refresh_token].discard(key)
+        self.superseded[key] = known = predecessor(before, after)
+        if known is not None:
+            self._remember(key, known)
+
+    def _remember(self, key: str, token: TokenRecord) -> None:
+        self._known[key] = token
+        self._successors.setdefault(token.refresh_token, set()).add(key)
+
+    def _insert_row(self, row: TokenRecord) -> None:
+        key = row.id or ""
+        self.inserted[key] = self._rows[key] = row
+        for index, value in self._index_entries(row):
+            index[value] = (key,)
+        self.ids.append(key)
+
+    def _index_row(self, key: str, row: TokenRecord) -> None:
+        self._unindex_row(key)
+        self._rows[key] = row
+        for index, value in self._index_entries(row):
+            index[value] = (*index.get(value, ()), key)
+
+    def _unindex_row(self, key: str) -> None:
+        if (row := self._rows.pop(key, None)) is not None:
+            for index, value in self._index_entries(row):
+                index[value] = tuple(other for other in index[value] if other != key)
+
+    def _absorb_row(self, key: str, *, into: str) -> None:
+        self._unindex_row(key)
+        self.ids = [into if saved == key else saved for saved in self.ids]
+        self.inserted.pop(key, None)
+        self.updated.pop(key, None)
+        if key in self.stored:
+            self.deleted.add(key)
+
+    def _index_entries(self, row: TokenRecord) -> list[tuple[IdsByValue, str]]:
+        indexed = zip(self._index, looked_up(row), strict=True)
+        return [(index, value) for index, value in indexed if value is not None]
