@@ -15,13 +15,14 @@ from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.limits import encoder_of
-from zoho_tokenstore.storage.notices import warn_of_superseded
+from zoho_tokenstore.storage.notices import warn_of_new_domain, warn_of_superseded
 from zoho_tokenstore.storage.statements import SUPERSEDED, merging_update, remembering_update
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest
 from zoho_tokenstore.tokens.digests import digest as plain_digest
 from zoho_tokenstore.tokens.matching import identity, login_of
 from zoho_tokenstore.tokens.record import TokenRecord
+from zoho_tokenstore.tokens.succession import moves
 
 __all__ = ["PAGE_SIZE", "AddToken", "Batches"]
 
@@ -97,8 +98,8 @@ class Batches:
             for token in page:
                 add(plan, token)
             self._write_plan(session, plan, digest_once, event)
-            for row in plan.outdated:
-                call_after_commit(session, partial(warn_of_superseded, row))
+            for notice in _notices(plan, event):
+                call_after_commit(session, notice)
             ids += plan.ids
         return ids
 
@@ -243,6 +244,15 @@ def _is_named(row: Row[Any], digests: Mapping[str, Sequence[str]]) -> bool:
     # Databases may compare digests without regard to case.
     named = ((getattr(row, column), digests[column]) for column in DIGEST_COLUMNS.values())
     return any(value is not None and value.lower() in given for value, given in named)
+
+
+def _notices(plan: BatchPlan, event: Event | None) -> Iterator[Callable[[], None]]:
+    """Yield what is to be logged; an operator has asked for what an event of its own does."""
+    for row in plan.outdated:
+        yield partial(warn_of_superseded, row)
+    for key, row in plan.updated.items() if event is None else ():
+        if moves(plan.stored[key], row):
+            yield partial(warn_of_new_domain, plan.stored[key], row)
 
 
 def _is_anothers(row: TokenRecord, token: TokenRecord) -> bool:

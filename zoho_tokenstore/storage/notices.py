@@ -6,7 +6,7 @@ from typing import Final
 
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["warn_of_superseded"]
+__all__ = ["warn_of_new_domain", "warn_of_superseded"]
 
 log: Final = logging.getLogger("zoho_tokenstore")
 
@@ -17,6 +17,17 @@ REMEMBERED: Final = 10_000
 def warn_of_superseded(row: TokenRecord) -> None:
     """Warn, once a row and process, that a worker has an earlier refresh token of this row."""
     _warn_of_superseded(row.id, row.user_name)
+
+
+def warn_of_new_domain(before: TokenRecord, after: TokenRecord) -> None:
+    """Warn that a save has changed the API domain of a row."""
+    log.warning(
+        "the API domain of token %s (user %r) has changed from %s to %s",
+        before.id,
+        before.user_name,
+        before.api_domain,
+        after.api_domain,
+    )
 
 
 @lru_cache(maxsize=REMEMBERED)

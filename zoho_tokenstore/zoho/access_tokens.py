@@ -187,13 +187,6 @@ def _no_refresh_token(row: TokenRecord) -> LoginRequiredError:
 
 
 def _with_answer(before: TokenRecord, answer: TokenAnswer) -> TokenRecord:
-    if answer.api_domain and before.api_domain not in (None, answer.api_domain):
-        log.warning(
-            "the API domain of token %s changes from %s to %s, as Zoho's answer has it",
-            before.id,
-            before.api_domain,
-            answer.api_domain,
-        )
     return before._replace(
         access_token=answer.access_token,
         expiry=answer.expiry,
