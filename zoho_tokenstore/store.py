@@ -4,7 +4,6 @@ import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
-from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 from sqlalchemy import URL, Engine
@@ -217,12 +216,7 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         """Return the store itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Close the store."""
         self.close()
 
