@@ -89,7 +89,7 @@ class RowCipher:
             data = _decode(sealed or "")
             opened = cipher.decrypt(data[:NONCE_LENGTH], data[NONCE_LENGTH:], self._bound(bound))
             return opened.rstrip(PADDING).decode()
-        except (InvalidTag, ValueError):
+        except (InvalidTag, ValueError, TypeError):
             # From None: nothing is to be learnt from why it was refused.
             raise DecryptionError(
                 f"token {bound[0]!r} cannot be decrypted with key {key_id!r}: the row was changed "
