@@ -146,7 +146,7 @@ TARGETS: Final = (
     ),
     Target(
         "Lookup on SQLite, 1,000 tokens: encrypted relative to readable",
-        1.25,
+        1.15,
         partial(_times, "sqlite", f"{OURS}, keyring", OURS, 1_000, "find by user"),
     ),
     Target(
