@@ -182,9 +182,7 @@ def test_a_store_on_the_callers_engine_keeps_no_connection(sqlite_url):
 
 
 @pytest.mark.parametrize("others", [0, 1], ids=["one token", "a batch"])
-@pytest.mark.parametrize(
-    ("sql", "step"), [(TokenTable, "_upsert_alone"), (Batches, "_find_related")]
-)
+@pytest.mark.parametrize(("sql", "step"), [(TokenTable, "_upsert_alone"), (Batches, "_new_plan")])
 def test_savers_who_have_not_seen_each_other_end_as_if_one_came_first(
     url, monkeypatch, others, sql, step
 ):
