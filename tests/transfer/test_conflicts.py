@@ -66,7 +66,7 @@ def test_the_option_decides_which_token_wins(option, expiry, import_lines, token
         ("newer", "alice", "skipped", ["1000.new"]),
         ("skip", "alice", "skipped", ["1000.new"]),
         ("replace", "alice", "updated", ["1000.old"]),
-        ("newer", None, "skipped", ["1000.new"]),
+        ("newer", None, "created", ["1000.new", "1000.old"]),
         ("replace", None, "created", ["1000.new", "1000.old"]),
     ],
 )

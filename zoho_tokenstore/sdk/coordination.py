@@ -114,8 +114,8 @@ class SDKRefreshes:
     def _notice_lost_login(self, wanted: TokenRecord) -> None:
         """Say once that a refresh token is not found any more that this process has used before.
 
-        Two deployments with a refresh token each for one user, of whom they do not know the name,
-        take the row from each other, and refresh at every call.
+        Of deployments with a refresh token each for one user, of whom they do not know the name,
+        only one has that of the row; the others refresh at every start.
         """
         if wanted.refresh_token is None or wanted.user_name is not None:
             return

@@ -17,16 +17,12 @@ from zoho_tokenstore.errors import (
 from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
 from zoho_tokenstore.sdk.binding import SDKBinding
-from zoho_tokenstore.sdk.callers import (
-    InitializerUse,
-    refuse_another_login,
-    warn_of_placeholder,
-)
+from zoho_tokenstore.sdk.callers import InitializerUse, warn_of_placeholder
 from zoho_tokenstore.sdk.completion import completion
 from zoho_tokenstore.sdk.coordination import Complete, SaveClaimed, SDKRefreshes, called_by_sdk
 from zoho_tokenstore.sdk.installed import MissingSDK
 from zoho_tokenstore.sdk.types import SDKToken
-from zoho_tokenstore.tokens.matching import BY_REFRESH, is_another_login, rule_of, storable
+from zoho_tokenstore.tokens.matching import storable
 from zoho_tokenstore.tokens.record import TokenRecord, check_id
 from zoho_tokenstore.zoho.access_tokens import unknown_user
 
@@ -120,23 +116,12 @@ class RecordStore(ABC):
         As long as nothing is refreshed, the application's own refresh token stays, and the database
         is not asked.
         """
-        if rule_of(wanted) is not BY_REFRESH:  # which finds another one's row only by succession
-            served = wanted._replace(**completion(wanted, found))
-            if self._refreshes is not None and not self._refreshes.coordinator.is_due(served):
-                return wanted
-            if not self._is_outdated(wanted, found):
-                return wanted
+        served = wanted._replace(**completion(wanted, found))
+        if self._refreshes is not None and not self._refreshes.coordinator.is_due(served):
+            return wanted
+        if not self._is_outdated(wanted, found):
+            return wanted
         return wanted._replace(refresh_token=found.refresh_token)
-
-    def _refuse_another_login(self, row: TokenRecord, caller: TokenRecord) -> None:
-        """Refuse to serve a row by its id to a token of another login, but for an earlier one.
-
-        Raises:
-            IdConflictError: The row belongs to another login.
-        """
-        if is_another_login(row, caller) and self._is_outdated(caller, row):
-            caller = caller._replace(refresh_token=row.refresh_token)
-        refuse_another_login(row, caller)
 
     def _refuse_unknown_user(self, wanted: TokenRecord) -> None:
         """Say why the SDK cannot go on as a user, if it is the SDK that has asked."""

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from zoho_tokenstore.errors import ConfigurationError, DecryptionError, TokenStoreError
 from zoho_tokenstore.sdk.acting import ActingStore
+from zoho_tokenstore.sdk.callers import refuse_another_login
 from zoho_tokenstore.sdk.completion import completed_token, completion, usable_token
 from zoho_tokenstore.sdk.errors import combine_errors, log_skipped, log_swallowed, raise_unreadable
 from zoho_tokenstore.sdk.installed import SDKName, load_if_installed
@@ -127,7 +128,7 @@ class SDKTokenStore(ActingStore):
             return None
         caller = self._caller_with_id(found.id)
         if caller is not None:
-            self._refuse_another_login(found, caller)
+            refuse_another_login(found, caller)
         return self._build_coordinated(found, lambda row: row)
 
     @_raises_sdk_exception
@@ -183,7 +184,7 @@ class SDKTokenStore(ActingStore):
         self._use.notice(token, found)
         if found is None:
             return None
-        self._refuse_another_login(found, caller)
+        refuse_another_login(found, caller)
         if usable_token(found) is None:
             self._sdk.fill_token(token, found.known())
             return None

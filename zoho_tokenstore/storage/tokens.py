@@ -14,7 +14,6 @@ from zoho_tokenstore.storage.batches import AddToken, Batches
 from zoho_tokenstore.storage.keys import TableKeys, may_save
 from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.lookups import Lookup, LookupStatements, find_despite
-from zoho_tokenstore.storage.notices import warn_of_superseded
 from zoho_tokenstore.storage.retention import Retention
 from zoho_tokenstore.storage.statements import (
     forgetting_update,
@@ -24,7 +23,7 @@ from zoho_tokenstore.storage.statements import (
 )
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.digests import digest
-from zoho_tokenstore.tokens.matching import BY_REFRESH, Rule, find_one, only_row, rule_of
+from zoho_tokenstore.tokens.matching import BY_REFRESH, Rule, find_one, rule_of
 from zoho_tokenstore.tokens.record import EXPIRED, SECRET_FIELDS, TokenRecord
 from zoho_tokenstore.tokens.save_plan import new_id
 
@@ -102,8 +101,6 @@ class TokenTable:
             found = session.connection().execute(lookup.found, parameters).all()
             if found:
                 break
-        if not found:
-            return self._find_successor(session, token) if rule is BY_REFRESH else None
         if self._lookups.unpack is not None:
             found = list(map(self._lookups.unpack, found))
         try:
@@ -113,23 +110,12 @@ class TokenTable:
 
     def has_superseded(self, session: Session, row: TokenRecord, token: TokenRecord) -> bool:
         """Return whether a row has superseded a token's refresh token."""
-        return any(found[0] == row.id for found in self._successors(session, token))
-
-    def _find_successor(self, session: Session, token: TokenRecord) -> TokenRecord | None:
-        rows = self._successors(session, token)
-        row = only_row(list(map(self.codec.decode_row, rows)), BY_REFRESH)
-        if row is not None:
-            warn_of_superseded(row)
-        return row
-
-    def _successors(self, session: Session, token: TokenRecord) -> list[Sequence[Any]]:
-        """Return the rows that have superseded a token's refresh token."""
         lookup = self._lookups.successors
         parameters = self._parameters(BY_REFRESH, token, lookup)
         rows: Sequence[Any] = session.connection().execute(lookup.found, parameters).all()
         if self._lookups.unpack is not None:
             rows = list(map(self._lookups.unpack, rows))
-        return [row for row in rows if self.codec.has_superseded(row, token)]
+        return any(each[0] == row.id and self.codec.has_superseded(each, token) for each in rows)
 
     def forget_superseded(self, session: Session, refused: TokenRecord) -> None:
         """Forget what a row has superseded, if its login is still the one that Zoho has refused.

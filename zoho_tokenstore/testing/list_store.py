@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
-from zoho_tokenstore.tokens.matching import BY_REFRESH, find_one, only_row, rule_of
+from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import SavePlan, plan_save
 from zoho_tokenstore.tokens.succession import has_new_login, is_successor, predecessor
@@ -38,12 +38,7 @@ class ListTokenStore(SDKTokenStore):
     def _find_record(self, token: TokenRecord) -> TokenRecord | None:
         rule = rule_of(token)
         with self._lock:
-            if rule is None:
-                return None
-            found = find_one(rule, token, self._rows)
-            if found is None and rule is BY_REFRESH:
-                found = only_row(self._successors(token), rule)
-        return found
+            return None if rule is None else find_one(rule, token, self._rows)
 
     def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
         with self._lock:

@@ -76,7 +76,6 @@ def plan_save(
         _by_rule(token, rows)
         or _by_client_gained(token, rows)
         or _by_login(token, logins)
-        or (only_row(successors, BY_REFRESH) if token.user_name is None else None)
         or _by_id(token, holder)
     )
     if target is None:

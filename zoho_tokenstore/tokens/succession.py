@@ -1,7 +1,8 @@
 """Refresh tokens that a later login of the same user has superseded.
 
 A row remembers the refresh token that it had before its present one. A worker that still has the
-earlier one is served the row, and does not put the earlier one back.
+earlier one, and names the user, refreshes with the present one and does not put the earlier one
+back. Without the name nothing says that the two are one user's, so the row is not served.
 """
 
 from zoho_tokenstore.tokens.record import TokenRecord
