@@ -271,8 +271,10 @@ class SQLAlchemyTokenStore(PickledByArguments, SDKTokenStore):
         tables = self._opened.tables_to_write()
         return self._database.write(save_claimed, tables, self._skew, token, claim)
 
-    def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
-        return self._database.read(self._opened.tables.tokens.has_superseded, row, token)
+    def _is_outdated(self, token: TokenRecord, row: TokenRecord) -> bool:
+        if token.refresh_token in (None, row.refresh_token):  # as it nearly always is
+            return False
+        return self._database.read(self._opened.tables.tokens.is_outdated, token, row)
 
     def _forget_refused(self, token: TokenRecord) -> None:
         self._database.write(self._opened.tables_to_write().tokens.forget_superseded, token)

@@ -1,4 +1,4 @@
-"""An attacker who writes to the database without a key makes no row another login's successor."""
+"""An attacker who writes to the database without a key makes no login give way to another row."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from attackers import Attacker, opened, served
 from support import login, make_token, record
 from zoho_tokenstore.tokens.digests import digest
 
-MEMORY = ("superseded_digest", "superseded_proof")
+MEMORY = "superseded_digest"
 USERS = ("alice", "bob")
 
 
@@ -34,18 +34,9 @@ def store(url):
         yield store
 
 
-def becomes(**columns):
-    """Set what Alice's row has superseded to columns of Bob's, or to the values of functions."""
-
-    def attack(db):
-        bob = db.row("bob")
-        values = {
-            name: bob[source] if isinstance(source, str) else source(db.row("alice"))
-            for name, source in columns.items()
-        }
-        db.change("alice", **values)
-
-    return attack
+def becomes(value):
+    """Set what Alice's row has superseded to what a function makes of both rows."""
+    return lambda db: db.change("alice", superseded_digest=value(db.row("alice"), db.row("bob")))
 
 
 def without_bob(attack):
@@ -57,28 +48,19 @@ def without_bob(attack):
 
 
 ON_MEMORY = {
-    "Bob's digest": becomes(superseded_digest="superseded_digest"),
-    "Bob's digest and proof": becomes(**dict(zip(MEMORY, MEMORY, strict=True))),
-    "Bob's present digest": becomes(superseded_digest="refresh_digest"),
-    "Bob's present digest and proof": becomes(
-        superseded_digest="refresh_digest", superseded_proof="superseded_proof"
-    ),
-    "Bob's digest is the proof too": becomes(
-        superseded_digest="superseded_digest", superseded_proof="superseded_digest"
-    ),
-    "Bob's proof": becomes(superseded_proof="superseded_proof"),
-    "their own present digest": becomes(superseded_digest=lambda row: row["refresh_digest"]),
-    "no proof": becomes(superseded_proof=lambda _: None),
-    "an empty proof": becomes(superseded_proof=lambda _: ""),
-    "a proof that is not ASCII": becomes(superseded_proof=lambda _: "é" * 64),
-    "a digest in capitals": becomes(superseded_digest=lambda row: row["refresh_digest"].upper()),
-    "the columns are exchanged": lambda db: db.exchange(*MEMORY),
-    "the columns and digests are exchanged": lambda db: db.exchange(*MEMORY, "refresh_digest"),
+    "Bob's": becomes(lambda _, bob: bob[MEMORY]),
+    "Bob's present digest": becomes(lambda _, bob: bob["refresh_digest"]),
+    "their own present digest": becomes(lambda alice, _: alice["refresh_digest"]),
+    "a guess": becomes(lambda *_: digest("refresh_token", old("bob"))),
+    "nothing": becomes(lambda *_: None),
+    "an empty text": becomes(lambda *_: ""),
+    "what is not ASCII": becomes(lambda *_: "é" * 64),
+    "capitals": becomes(lambda alice, _: alice[MEMORY].upper()),
+    "an exchange": lambda db: db.exchange(MEMORY),
+    "an exchange with the digests": lambda db: db.exchange(MEMORY, "refresh_digest"),
 }
 PLANTS = {
-    "a readable row": lambda db: db.plant(
-        user="carol", **{name: db.row("bob")[name] for name in MEMORY}
-    ),
+    "a readable row": lambda db: db.plant(user="carol", superseded_digest=db.row("bob")[MEMORY]),
     "a readable row with the present digest": lambda db: db.plant(
         user="carol", superseded_digest=db.row("bob")["refresh_digest"]
     ),
@@ -86,7 +68,7 @@ PLANTS = {
         user="carol", superseded_digest=digest("refresh_token", old("bob"))
     ),
     "a readable row with a seal": lambda db: db.plant(
-        user="carol", **{name: db.row("bob")[name] for name in (*MEMORY, "key_id", "sealed")}
+        user="carol", **{name: db.row("bob")[name] for name in (MEMORY, "key_id", "sealed")}
     ),
 }
 ATTACKS = {
@@ -123,7 +105,7 @@ def test_no_save_leads_to_another_users_row(store, attacker, attack):
 
 
 @pytest.mark.parametrize("attack", ON_MEMORY.values(), ids=ON_MEMORY)
-def test_a_wrong_proof_locks_nobody_out(store, attacker, attack):
+def test_a_wrong_memory_locks_nobody_out(store, attacker, attack):
     attack(attacker)
     for user in USERS:
         assert record(store.find_token(make_token(user))).refresh_token == present(user)
@@ -132,6 +114,14 @@ def test_a_wrong_proof_locks_nobody_out(store, attacker, attack):
         assert record(store.find_token(make_token(user))).refresh_token == "1000.third"
         store.save_token(login(user, refresh_token=old(user), access_token=f"1000.4.{user}"))
         store.save_token(login(refresh_token=present(user), access_token=f"1000.5.{user}"))
+
+
+@pytest.mark.parametrize("attack", ON_MEMORY.values(), ids=ON_MEMORY)
+def test_no_memory_of_another_row_keeps_a_login_away(store, attacker, attack):
+    attack(attacker)
+    for refresh_token in (old("bob"), present("bob")):
+        store.save_token(login("alice", refresh_token=refresh_token))
+        assert record(store.find_token(make_token("alice"))).refresh_token == refresh_token
 
 
 @pytest.mark.parametrize("attack", PLANTS.values(), ids=PLANTS)
@@ -148,12 +138,21 @@ def test_an_id_that_is_used_again_inherits_nothing(url, attacker):
         before = attacker.row("alice")
         store.delete_token("chosen")
         store.save_token(login("bob", id="chosen"))
-        attacker.change("bob", **{name: before[name] for name in MEMORY})
+        attacker.change("bob", superseded_digest=before[MEMORY])
         store.save_token(login("bob", refresh_token=old("alice")))
         assert record(store.find_token(make_token("bob"))).refresh_token == old("alice")
 
 
-def test_the_proof_is_that_of_the_earlier_refresh_token_alone(store, attacker):
+def test_a_row_that_was_deleted_leaves_the_next_one_of_its_user_nothing(store, attacker):
+    before = attacker.row("alice")
+    store.delete_token(before["id"])
+    store.save_token(login("alice"))
+    attacker.change("alice", superseded_digest=before[MEMORY])
+    store.save_token(login("alice", refresh_token=old("alice")))
+    assert record(store.find_token(make_token("alice"))).refresh_token == old("alice")
+
+
+def test_a_row_keeps_nothing_that_can_be_guessed_or_searched(store, attacker):
     store.save_token(login("alice", refresh_token=old("alice")))
     assert record(store.find_token(make_token("alice"))).refresh_token == present("alice")
     row = attacker.row("alice")

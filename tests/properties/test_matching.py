@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from functools import partial
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 from zoho_tokenstore.tokens.matching import identity, storable
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import plan_save
-from zoho_tokenstore.tokens.succession import has_new_login, predecessor
+from zoho_tokenstore.tokens.succession import has_new_login, is_outdated, predecessor
 
 TOKENS = st.builds(
     TokenRecord,
@@ -25,6 +26,10 @@ TOKENS = st.builds(
 ).filter(lambda token: token.access_token or token.grant_token or token.refresh_token)
 
 
+def has_superseded(known, token, row):
+    return is_outdated(token, row, known.get(row.id), lambda _, refresh_token: refresh_token)
+
+
 def saves(tokens):
     """Save tokens one after the other; yield the rows before, the token and its plan."""
     for rows, token, plan, _ in saves_with_memory(tokens):
@@ -32,17 +37,17 @@ def saves(tokens):
 
 
 def saves_with_memory(tokens):
-    """Do the same; yield also the ids of the rows that have superseded the token's login."""
+    """Do the same; yield also what tells whether a row has superseded a token's login."""
     rows: list[TokenRecord] = []
     known: dict[str | None, str | None] = {}
     for number, token in enumerate(map(storable, tokens)):
-        superseding = {key for key, old in known.items() if old == token.refresh_token is not None}
+        outdated = partial(has_superseded, dict(known))
         try:
-            plan = plan_save(token, rows, f"new {number}", superseding)
+            plan = plan_save(token, rows, f"new {number}", outdated)
         except TokenStoreError as error:
-            yield list(rows), token, type(error), superseding
+            yield list(rows), token, type(error), outdated
             continue
-        yield list(rows), token, plan, superseding
+        yield list(rows), token, plan, outdated
         rows = [row for row in rows if row not in (plan.target, *plan.absorbed)] + [plan.row]
         if plan.target is not None and has_new_login(plan.target, plan.row):
             before = predecessor(plan.target, plan.row)
@@ -60,16 +65,15 @@ def test_no_two_rows_ever_share_an_identity_or_an_id(tokens):
 @settings(max_examples=500, deadline=None)
 @given(st.lists(TOKENS, max_size=6), st.randoms())
 def test_neither_order_nor_unrelated_rows_change_what_a_save_does(tokens, shuffler: random.Random):
-    for number, (rows, token, plan, superseding) in enumerate(saves_with_memory(tokens)):
+    for number, (rows, token, plan, outdated) in enumerate(saves_with_memory(tokens)):
         related = [
             row
             for row in rows
             if any(getattr(row, f) == getattr(token, f) is not None for f in DIGEST_COLUMNS)
-            or row.id in superseding
         ]
         shuffler.shuffle(related)
         try:
-            same = plan_save(token, related, f"new {number}", superseding)
+            same = plan_save(token, related, f"new {number}", outdated)
         except TokenStoreError as error:
             same = type(error)
         assert same == plan
@@ -100,12 +104,12 @@ def test_no_refresh_token_and_no_other_users_row_is_lost(tokens):
 @settings(max_examples=500, deadline=None)
 @given(st.lists(TOKENS, max_size=8))
 def test_a_login_that_was_superseded_never_comes_back_to_its_row(tokens):
-    for rows, token, plan, superseding in saves_with_memory(tokens):
+    for rows, token, plan, outdated in saves_with_memory(tokens):
         for row in rows:
-            if row.id in superseding and not isinstance(plan, type):
+            if outdated(token, row) and not isinstance(plan, type):
                 assert row.refresh_token != token.refresh_token
                 assert row.user_name is not None
-                if plan.target is row and token.client_id in (None, row.client_id):
+                if plan.target is row:
                     assert plan.is_outdated
         if not isinstance(plan, type) and plan.is_outdated:
             assert plan.target.user_name == (token.user_name or plan.target.user_name)

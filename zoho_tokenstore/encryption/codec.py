@@ -8,7 +8,6 @@ from zoho_tokenstore.encryption.cipher import BlindIndex, RowCipher, owner_of
 from zoho_tokenstore.errors import DamagedRowError, DecryptionError, NotEncryptedError
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest, digest, row_digests
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
-from zoho_tokenstore.tokens.succession import is_successor
 
 __all__ = ["EncryptedCodec", "ReadableCodec", "RowCodec"]
 
@@ -70,16 +69,8 @@ class RowCodec(Protocol):
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return all columns of a row but its times, and but what it has superseded."""
 
-    def encode_superseded(self, row: TokenRecord, known: TokenRecord | None) -> dict[str, Any]:
-        """Return the columns that say which token's login a row has superseded, if any."""
-
-    def has_superseded(self, row: Sequence[Any], token: TokenRecord) -> bool:
-        """Return whether a row that was found by these columns has superseded a token's login.
-
-        Args:
-            row: The columns that :meth:`decode_row` needs, and at last ``superseded_proof``.
-            token: The token whose refresh token it was found by.
-        """
+    def superseded_digest(self, row: TokenRecord, refresh_token: str) -> str:
+        """Return what a row keeps of a refresh token that it has superseded."""
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the record of a row.
@@ -112,17 +103,10 @@ class ReadableCodec:
         """Return the row as it is, with its digests."""
         return {**row._asdict(), "key_id": None, "sealed": None, **row_digests(row, digest)}
 
-    def encode_superseded(
-        self,
-        row: TokenRecord,  # noqa: ARG002 - the protocol's
-        known: TokenRecord | None,
-    ) -> dict[str, Any]:
-        """Return the digest alone."""
-        return _superseded(self.digest, known, None)
-
-    def has_superseded(self, row: Sequence[Any], token: TokenRecord) -> bool:
-        """Believe the row, unless it is encrypted."""
-        return row[len(FIELDS)] is None and is_successor(_names_of(row), token)
+    def superseded_digest(self, row: TokenRecord, refresh_token: str) -> str:
+        """Return the digest that it was looked up by."""
+        del row  # who can write to the database can change a readable row anyway
+        return digest("refresh_token", refresh_token)
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row as it is, unless it is encrypted."""
@@ -189,21 +173,13 @@ class EncryptedCodec:
         sealed = self.cipher.seal(secrets, bound_values(row))
         return {"key_id": self.cipher.first_id, "sealed": sealed}
 
-    def encode_superseded(self, row: TokenRecord, known: TokenRecord | None) -> dict[str, Any]:
-        """Return the digest, with the proof that it is this row's."""
-        return _superseded(self.digest, known, known and self._proof(row, known))
+    def superseded_digest(self, row: TokenRecord, refresh_token: str) -> str:
+        """Return a digest that is valid for this row alone: copied to another one, it is nothing.
 
-    def has_superseded(self, row: Sequence[Any], token: TokenRecord) -> bool:
-        """Believe a sealed row with the proof: it may not even be possible to open it."""
-        names = _names_of(row)
-        if row[KEY_ID] is None or not is_successor(names, token):
-            return False
-        return bool(row[-1] == self._proof(names, token))
-
-    def _proof(self, row: TokenRecord, known: TokenRecord) -> str:
-        # With all that says whose row it is: the id of a deleted row can be chosen again.
+        It has all that says whose row it is, because the id of a deleted row can be chosen again.
+        """
         owner = row.id or "", row.user_name or "", row.client_id or ""
-        return self.index.digest("superseded", known.refresh_token or "", *owner)
+        return self.index.digest("superseded", refresh_token, *owner)
 
     def decode_row(self, row: Sequence[Any]) -> TokenRecord:
         """Return the row with its secrets."""
@@ -233,16 +209,6 @@ class EncryptedCodec:
             api_domain,
             expiry,
         )
-
-
-def _names_of(row: Sequence[Any]) -> TokenRecord:
-    """Return the readable fields that say whose row it is."""
-    return TokenRecord(*row[: FIELDS.index("client_id") + 1])
-
-
-def _superseded(digest: Digest, known: TokenRecord | None, proof: str | None) -> dict[str, Any]:
-    made = known and digest("refresh_token", known.refresh_token)
-    return {"superseded_digest": made, "superseded_proof": proof}
 
 
 def _readable_record(row: Sequence[Any]) -> TokenRecord:

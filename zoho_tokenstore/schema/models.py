@@ -42,10 +42,7 @@ ENTRY_ID_LENGTH: Final = 48
 CREDENTIAL_LENGTH: Final = 12
 """Hexadecimal digits of a token's digest in the audit: enough to tell tokens apart, no more."""
 
-ADDED_COLUMNS: Final = (
-    *("login_at", "used_at", "key_id", "sealed"),
-    *("superseded_digest", "superseded_proof"),
-)
+ADDED_COLUMNS: Final = ("login_at", "used_at", "key_id", "sealed", "superseded_digest")
 """Columns of the token table that came with revisions 0004, 0005 and 0006."""
 
 NAMING_CONVENTION: Final = {
@@ -107,9 +104,8 @@ class TokenColumns:
     With a keyring the four secrets are absent: ``sealed`` holds them, encrypted together with the
     key ``key_id``; see :mod:`zoho_tokenstore.encryption.cipher`.
 
-    ``superseded_digest`` is the ``refresh_digest`` that the row had before its present one, and
-    ``superseded_proof`` shows of an encrypted row that it is the row's own; see
-    :mod:`zoho_tokenstore.tokens.succession`.
+    ``superseded_digest`` is a digest of the refresh token that the row had before its present one;
+    see :mod:`zoho_tokenstore.tokens.succession`.
     """
 
     id_digest: Mapped[str] = mapped_column(String(DIGEST_LENGTH), primary_key=True)
@@ -134,8 +130,7 @@ class TokenColumns:
     used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     key_id: Mapped[str | None] = mapped_column(KeyId, index=True)
     sealed: Mapped[str | None] = mapped_column(LongText)
-    superseded_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH), index=True)
-    superseded_proof: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
+    superseded_digest: Mapped[str | None] = mapped_column(String(DIGEST_LENGTH))
 
     def __repr__(self) -> str:
         """Name the row and none of its secrets; a detached one is shown as far as it is loaded."""

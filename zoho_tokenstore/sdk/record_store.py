@@ -63,8 +63,8 @@ class RecordStore(ABC):
         """Return the record that the token identifies."""
 
     @abstractmethod
-    def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
-        """Return whether a row had a token's refresh token before its present one."""
+    def _is_outdated(self, token: TokenRecord, row: TokenRecord) -> bool:
+        """Return whether a token has a refresh token that its row has superseded."""
 
     @abstractmethod
     def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
@@ -104,11 +104,6 @@ class RecordStore(ABC):
         if found is None and self._missing_id == "raise":
             raise UnknownIdError(f"no token is stored under the id {key!r}")
         return found
-
-    def _is_outdated(self, token: TokenRecord, row: TokenRecord) -> bool:
-        """Return whether a token has a refresh token that its row has superseded."""
-        differs = token.refresh_token not in (None, row.refresh_token)
-        return differs and self._has_superseded(row, token)
 
     def _current_login(self, wanted: TokenRecord, found: TokenRecord) -> TokenRecord:
         """Return a token that will not be refreshed with what its row has superseded.

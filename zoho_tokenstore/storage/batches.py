@@ -1,6 +1,6 @@
 """Many tokens saved at once: read the rows concerned, plan, and write the difference."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Final
@@ -16,7 +16,7 @@ from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.notices import warn_of_new_domain, warn_of_superseded
-from zoho_tokenstore.storage.statements import SUPERSEDED, merging_update, remembering_update
+from zoho_tokenstore.storage.statements import merging_update, remembering_update
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest
 from zoho_tokenstore.tokens.digests import digest as plain_digest
@@ -26,11 +26,8 @@ from zoho_tokenstore.tokens.succession import moves
 
 __all__ = ["PAGE_SIZE", "AddToken", "Batches"]
 
-PAGE_SIZE: Final = 340
-"""Rows per statement: looked up by six digests each, still below SQL Server's 2,100 parameters."""
-
-LOOKED_UP: Final = (*DIGEST_COLUMNS.values(), SUPERSEDED[0])
-"""The columns by which the related rows of a batch are found."""
+PAGE_SIZE: Final = 400
+"""Rows per statement: looked up by five digests each, still below SQL Server's 2,100 parameters."""
 
 AddToken = Callable[[BatchPlan, TokenRecord], None]
 """Adds one token of a batch to the plan."""
@@ -53,9 +50,9 @@ class Batches:
         self._keys = keys
         self._audit = audit
         self._key = key = table.c.id_digest
-        columns = (*codec.columns, *DIGEST_COLUMNS.values(), "identity_digest", *SUPERSEDED)
+        columns = (*codec.columns, "identity_digest", "superseded_digest")
         self._related = select(*(table.c[name] for name in columns)).where(
-            or_(*(backend.one_of(table.c[name]) for name in LOOKED_UP))
+            or_(*(backend.one_of(table.c[name]) for name in DIGEST_COLUMNS.values()))
         )
         self._insert = insert(table)
         self._update = merging_update(table, sealed=codec.encrypts)
@@ -107,7 +104,7 @@ class Batches:
         self, session: Session, tokens: Sequence[TokenRecord], digest: Digest
     ) -> BatchPlan:
         """Start with the rows that share an id, a user name or a token with one of these."""
-        digests: dict[str, Sequence[str]] = {}
+        digests: dict[str, list[str]] = {}
         for field, column in DIGEST_COLUMNS.items():
             # Rows from before there were keys have plain digests.
             makers = (digest, *self._codec.lookup_digests(field)[1:])
@@ -117,32 +114,12 @@ class Batches:
                 for value in {getattr(token, field) for token in tokens} - {None}
                 for make in makers
             ]
-        digests[SUPERSEDED[0]] = digests[DIGEST_COLUMNS["refresh_token"]]
         rows = session.execute(self._related, digests).all()
-        superseded = self._superseded(rows, tokens, digest)
-        if not self._codec.encrypts:
-            return BatchPlan(map(self._codec.decode_row, rows), superseded)
-        named = [row for row in rows if row.id in superseded or _is_named(row, digests)]
-        return BatchPlan(self._trusted_rows(named, tokens, digest), superseded)
-
-    def _superseded(
-        self, rows: Sequence[Row[Any]], tokens: Sequence[TokenRecord], digest: Digest
-    ) -> dict[str, TokenRecord]:
-        """Return the tokens whose login a row has superseded, by the row's id."""
-        rows = [row for row in rows if row.superseded_digest is not None]
-        if not rows:
-            return {}
-        by_digest = {
-            digest("refresh_token", token.refresh_token): token
-            for token in tokens
-            if token.refresh_token is not None
-        }
-        found = ((row, by_digest.get(row.superseded_digest)) for row in rows)
-        return {
-            row.id: token
-            for row, token in found
-            if token is not None and self._codec.has_superseded(row, token)
-        }
+        superseded = {row.id: row.superseded_digest for row in rows}
+        trusted: Iterable[TokenRecord] = map(self._codec.decode_row, rows)
+        if self._codec.encrypts:
+            trusted = self._trusted_rows(rows, tokens, digest)
+        return BatchPlan(trusted, superseded, self._codec.superseded_digest)
 
     def _trusted_rows(
         self, rows: Sequence[Row[Any]], tokens: Sequence[TokenRecord], digest: Digest
@@ -186,16 +163,13 @@ class Batches:
             session.execute(self._insert, rows)
             self._append_entries(session, event or "created", [row["id_digest"] for row in rows])
         if plan.superseded:
-            session.execute(self._remember, self._remembered_values(plan))
-
-    def _remembered_values(self, plan: BatchPlan) -> list[dict[str, Any]]:
-        rows = plan.inserted | plan.updated
-        return [
-            {f"new_{name}": value for name, value in columns.items()}
-            | {"row_digest": plain_digest("id", key)}
-            for key, known in plan.superseded.items()
-            for columns in [self._codec.encode_superseded(rows[key], known)]
-        ]
+            session.execute(
+                self._remember,
+                [
+                    {"row_digest": plain_digest("id", key), "new_superseded_digest": value}
+                    for key, value in plan.superseded.items()
+                ],
+            )
 
     def _write_updated(
         self,
@@ -237,13 +211,6 @@ class Batches:
             "row_digest": after["id_digest"],
             "new_identity_digest": after["identity_digest"],
         }
-
-
-def _is_named(row: Row[Any], digests: Mapping[str, Sequence[str]]) -> bool:
-    """Return whether a row was found by what it is, and not only by what it has superseded."""
-    # Databases may compare digests without regard to case.
-    named = ((getattr(row, column), digests[column]) for column in DIGEST_COLUMNS.values())
-    return any(value is not None and value.lower() in given for value, given in named)
 
 
 def _notices(plan: BatchPlan, event: Event | None) -> Iterator[Callable[[], None]]:

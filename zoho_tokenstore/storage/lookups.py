@@ -55,8 +55,6 @@ class LookupStatements:
 
     Attributes:
         by_field: The lookups by each field, each made only if those before it find nothing.
-        successors: The lookup of rows that have superseded a refresh token; each row ends with its
-            proof.
         first_page: The first rows in the order of their keys; each row ends with its key.
         next_page: The rows after the key ``after``.
         by_keys: The rows with the keys ``keys``, served or not.
@@ -70,12 +68,7 @@ class LookupStatements:
         # Columns instead of entities: loading an entity costs more than the query itself.
         columns = [table.c[name] for name in codec.columns]
         rows = select(*columns)
-        proof = table.c.superseded_proof
-
-        def packed(*columns: Column[Any]) -> Select[Any]:
-            return select(func.json_array(*columns, type_=JSON)) if packs_rows else select(*columns)
-
-        found = packed(*columns)
+        found = select(func.json_array(*columns, type_=JSON)) if packs_rows else rows
         fresh = () if retention is None else retention.fresh
         self.unpack = _unpack if packs_rows else None
 
@@ -93,12 +86,6 @@ class LookupStatements:
             # A readable row that is not to be served is worth a second statement to say so.
             steps = [digests] if codec.serves_readable else [(one,) for one in digests]
             self.by_field[field] = tuple(lookup(table.c[column], makers) for makers in steps)
-        by_itself = table.c.superseded_digest == bindparam(DIGEST_PARAMETERS[0])
-        self.successors = Lookup(
-            packed(*columns, proof).where(by_itself, *fresh),
-            None,
-            ((DIGEST_PARAMETERS[0], codec.digest),),
-        )
         key = table.c.id_digest
         self.first_page = rows.add_columns(key).where(*fresh).order_by(key).limit(PAGE_SIZE)
         self.by_keys = rows.add_columns(key).where(key.in_(bindparam("keys", expanding=True)))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from zoho_tokenstore.encryption.codec import EncryptedCodec
 from zoho_tokenstore.errors import IdConflictError
 from zoho_tokenstore.storage.limits import check_length
-from zoho_tokenstore.storage.statements import SEAL, SUPERSEDED
+from zoho_tokenstore.storage.statements import SEAL
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, row_digests
 from zoho_tokenstore.tokens.record import SECRET_FIELDS, TokenRecord
 
@@ -70,7 +70,7 @@ class StaleRows:
         self._seen = select(*(table.c[name] for name in SEEN)).where(_is_one_of_rows(table))
         self._update_seal = _update_of(table, SEAL)
         # What a row has superseded cannot be digested anew, because only its digest is known.
-        self._update_all = _update_of(table, (*SEAL, *DIGESTS), SUPERSEDED)
+        self._update_all = _update_of(table, (*SEAL, *DIGESTS), ("superseded_digest",))
 
     def sealed_anew(self, row: Row[Any]) -> StaleRow | None:
         """Return the row as it has to be written, ``None`` if it is current.

@@ -26,7 +26,6 @@ from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
 __all__ = [
     "SEAL",
-    "SUPERSEDED",
     "forgetting_update",
     "merging_update",
     "refreshed_columns",
@@ -37,13 +36,10 @@ __all__ = [
 
 TIMES_OF_USE: Final = ("login_at", "used_at")
 
-SUPERSEDED: Final = ("superseded_digest", "superseded_proof")
-"""What a row has superseded."""
+OF_STORED_ROWS: Final = (*TIMES_OF_USE, "superseded_digest")
+"""The columns that a new row does not have."""
 
-KEPT: Final = (
-    *("id", "id_digest", "identity_digest", "created_at"),
-    *(*TIMES_OF_USE, *SUPERSEDED),
-)
+KEPT: Final = ("id", "id_digest", "identity_digest", "created_at", *OF_STORED_ROWS)
 """The columns of a row that a save does not simply set, if it changes them at all."""
 
 SERVED: Final = ("expiry", "redirect_url", "api_domain")
@@ -82,15 +78,15 @@ def merging_update(table: Table, *, sealed: bool) -> Update:
         values |= dict.fromkeys(SECRET_FIELDS, null())
         # A plain digest must not stay beside a seal. First: MySQL assigns one after the other.
         was_sealed = table.c.key_id.is_not(None)
-        values = {name: case((was_sealed, table.c[name])) for name in SUPERSEDED} | values
+        values = {"superseded_digest": case((was_sealed, table.c.superseded_digest))} | values
     row = table.c.id_digest == bindparam("row_digest")
     return update(table).where(row).ordered_values(*values.items())
 
 
 def remembering_update(table: Table) -> Update:
-    """Build the update of what the row ``row_digest`` has superseded, to ``new_`` values."""
-    values = {name: _new(table, name) for name in SUPERSEDED}
-    return update(table).where(table.c.id_digest == bindparam("row_digest")).values(values)
+    """Build the update of what the row ``row_digest`` has superseded, to a ``new_`` value."""
+    row = table.c.id_digest == bindparam("row_digest")
+    return update(table).where(row).values(superseded_digest=_new(table, "superseded_digest"))
 
 
 def forgetting_update(table: Table) -> Update:
@@ -100,7 +96,7 @@ def forgetting_update(table: Table) -> Update:
         .where(table.c.id_digest == bindparam("row_digest"))
         .where(table.c.refresh_digest == bindparam("refused"))
         .where(table.c.superseded_digest.is_not(None))
-        .values(dict.fromkeys(SUPERSEDED, null()))
+        .values(superseded_digest=null())
     )
 
 
@@ -163,8 +159,9 @@ def upsert_statement(
     """Build the statement that inserts a token's row, or updates the row of the same identity.
 
     It takes a value for every column, and changes nothing when any other row shares an id, a user
-    name or a token with this one, or any row has superseded its login: the rules then decide which
-    row is meant. Nor does it change a row's API domain. Absent values keep what is stored.
+    name or a token with this one: the rules then decide which row is meant. Nor does it change a
+    row's API domain, or a row that has superseded the token's login. Absent values keep what is
+    stored.
 
     Args:
         table: The token table.
@@ -175,12 +172,10 @@ def upsert_statement(
         The statement, ``None`` where the database has none.
     """
     # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
-    unset = (*TIMES_OF_USE, *SUPERSEDED)
-    names = [column.name for column in table.columns if column.name not in unset]
+    names = [column.name for column in table.columns if column.name not in OF_STORED_ROWS]
     values = select(*(_value(table, name) for name in names)).where(
         *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
-        ~_is_superseded(table),
-        ~_has_other_domain(table, backend),
+        ~_must_be_read(table, backend),
         may_save,
     )
     return backend.upsert(table, names, values, lambda inserted: _merged(table, inserted))
@@ -194,16 +189,15 @@ def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:
     )
 
 
-def _is_superseded(table: Table) -> ColumnElement[bool]:
-    other = table.alias()
-    return exists().where(other.c.superseded_digest == _value(table, "refresh_digest"))
-
-
-def _has_other_domain(table: Table, backend: Backend) -> ColumnElement[bool]:
+def _must_be_read(table: Table, backend: Backend) -> ColumnElement[bool]:
+    """Build the condition that the row is one that has to be read before it is saved."""
     row = table.alias()
     return exists().where(
         row.c.identity_digest == _value(table, "identity_digest"),
-        backend.exact(row.c.api_domain) != backend.exact(_value(table, "api_domain")),
+        or_(
+            row.c.superseded_digest == _value(table, "refresh_digest"),
+            backend.exact(row.c.api_domain) != backend.exact(_value(table, "api_domain")),
+        ),
     )
 
 

@@ -23,9 +23,10 @@ from zoho_tokenstore.storage.statements import (
 )
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.digests import digest
-from zoho_tokenstore.tokens.matching import BY_REFRESH, Rule, find_one, rule_of
+from zoho_tokenstore.tokens.matching import Rule, find_one, rule_of
 from zoho_tokenstore.tokens.record import EXPIRED, SECRET_FIELDS, TokenRecord
 from zoho_tokenstore.tokens.save_plan import new_id
+from zoho_tokenstore.tokens.succession import is_outdated
 
 __all__ = ["TokenTable"]
 
@@ -78,6 +79,9 @@ class TokenTable:
         self._id_by_identity = select(table.c.id, table.c.created_at).where(
             table.c.identity_digest == bindparam("identity_digest")
         )
+        self._superseded = select(table.c.superseded_digest).where(
+            table.c.id_digest == bindparam("key")
+        )
         self._forget = forgetting_update(table)
         self._batches = Batches(table, backend, keys, audit)
 
@@ -108,14 +112,10 @@ class TokenTable:
         except DecryptionError:
             return find_despite(rule, token, found, self.codec)
 
-    def has_superseded(self, session: Session, row: TokenRecord, token: TokenRecord) -> bool:
-        """Return whether a row has superseded a token's refresh token."""
-        lookup = self._lookups.successors
-        parameters = self._parameters(BY_REFRESH, token, lookup)
-        rows: Sequence[Any] = session.connection().execute(lookup.found, parameters).all()
-        if self._lookups.unpack is not None:
-            rows = list(map(self._lookups.unpack, rows))
-        return any(each[0] == row.id and self.codec.has_superseded(each, token) for each in rows)
+    def is_outdated(self, session: Session, token: TokenRecord, row: TokenRecord) -> bool:
+        """Return whether a token has a refresh token that its row has superseded."""
+        superseded = session.scalar(self._superseded, {"key": digest("id", row.id or "")})
+        return is_outdated(token, row, superseded, self.codec.superseded_digest)
 
     def forget_superseded(self, session: Session, refused: TokenRecord) -> None:
         """Forget what a row has superseded, if its login is still the one that Zoho has refused.

@@ -10,7 +10,7 @@ from zoho_tokenstore.sdk import SDKName, SDKTokenStore
 from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
 from zoho_tokenstore.tokens.save_plan import SavePlan, plan_save
-from zoho_tokenstore.tokens.succession import has_new_login, is_successor, predecessor
+from zoho_tokenstore.tokens.succession import has_new_login, is_outdated, predecessor
 
 __all__ = ["ListTokenStore"]
 
@@ -40,9 +40,8 @@ class ListTokenStore(SDKTokenStore):
         with self._lock:
             return None if rule is None else find_one(rule, token, self._rows)
 
-    def _has_superseded(self, row: TokenRecord, token: TokenRecord) -> bool:
-        with self._lock:
-            return any(each.id == row.id for each in self._successors(token))
+    def _is_outdated(self, token: TokenRecord, row: TokenRecord) -> bool:
+        return is_outdated(token, row, self._superseded.get(row.id), lambda _, kept: kept)
 
     def _save_records(self, tokens: Sequence[TokenRecord]) -> list[str]:
         with self._lock:
@@ -50,8 +49,7 @@ class ListTokenStore(SDKTokenStore):
             ids: list[str] = []
             try:
                 for token in tokens:
-                    superseding = [row.id or "" for row in self._successors(token)]
-                    plan = plan_save(token, self._rows, uuid4().hex, superseding)
+                    plan = plan_save(token, self._rows, uuid4().hex, self._is_outdated)
                     self._apply(plan)
                     absorbed = [row.id for row in plan.absorbed]
                     key = plan.row.id or ""
@@ -67,15 +65,6 @@ class ListTokenStore(SDKTokenStore):
         if plan.target is not None and has_new_login(plan.target, plan.row):
             known = predecessor(plan.target, plan.row)
             self._superseded[plan.row.id] = known and known.refresh_token
-
-    def _successors(self, token: TokenRecord) -> list[TokenRecord]:
-        """Return the rows that have superseded a token's refresh token."""
-        return [
-            row
-            for row in self._rows
-            if None is not self._superseded.get(row.id) == token.refresh_token
-            and is_successor(row, token)
-        ]
 
     def _delete_record(self, key: str) -> bool:
         with self._lock:

@@ -1,21 +1,23 @@
 """What saving many tokens does to the stored rows, worked out before anything is written."""
 
-from collections.abc import Collection, Iterable, Mapping
-from types import MappingProxyType
-from typing import Final, TypeAlias
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
 
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, looked_up
 from zoho_tokenstore.tokens.matching import identity
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.save_plan import new_id, plan_save
-from zoho_tokenstore.tokens.succession import has_new_login, predecessor
+from zoho_tokenstore.tokens.save_plan import SavePlan, new_id, plan_save
+from zoho_tokenstore.tokens.succession import (
+    SupersededDigest,
+    has_new_login,
+    is_outdated,
+    predecessor,
+)
 
 __all__ = ["BatchPlan"]
 
 IdsByValue: TypeAlias = dict[str | None, tuple[str, ...]]
 """The ids of the rows that have a value in one field; ``None`` is never a key."""
-
-NOTHING: Final[Mapping[str, TokenRecord]] = MappingProxyType({})
 
 
 class BatchPlan:
@@ -25,9 +27,9 @@ class BatchPlan:
     same tokens would one by one.
 
     Args:
-        stored: Every stored row that shares an id, a user name or a token with the batch, or has
-            superseded a refresh token of it.
-        superseded: By the ids of the latter, a token with this refresh token.
+        stored: Every stored row that shares an id, a user name or a token with the batch.
+        superseded: What rows keep of a refresh token that they have superseded, by their ids.
+        digest: Makes that.
 
     Attributes:
         ids: The id of each added token's row, in order.
@@ -36,11 +38,14 @@ class BatchPlan:
         updated: Stored rows that change, by id, as they will be.
         deleted: Ids of stored rows that became part of another.
         outdated: Rows that have superseded the login of an added token.
-        superseded: By id, the row before its latest login, where that changes; ``None`` to forget.
+        superseded: The same of stored rows where it changes; ``None`` to forget.
     """
 
     def __init__(
-        self, stored: Iterable[TokenRecord], superseded: Mapping[str, TokenRecord] = NOTHING
+        self,
+        stored: Iterable[TokenRecord],
+        superseded: Mapping[str, str | None],
+        digest: SupersededDigest,
     ) -> None:
         """Index the stored rows by everything that a token can name them by."""
         self.stored = {row.id: row for row in stored if row.id is not None}
@@ -49,12 +54,10 @@ class BatchPlan:
         self.updated: dict[str, TokenRecord] = {}
         self.deleted: set[str] = set()
         self.outdated: list[TokenRecord] = []
-        self.superseded: dict[str, TokenRecord | None] = {}
+        self.superseded: dict[str, str | None] = {}
+        self._known = superseded
+        self._digest = digest
         self._rows: dict[str, TokenRecord] = {}
-        self._known: dict[str, TokenRecord] = {}
-        self._successors: dict[str | None, set[str]] = {}
-        for key, token in superseded.items():
-            self._remember(key, token)
         # Tuples, because nearly every value is one row's: sets would cost more than all the rest.
         self._index: list[IdsByValue] = [{} for _ in DIGEST_COLUMNS]
         for key, row in self.stored.items():
@@ -75,8 +78,7 @@ class BatchPlan:
         if not related:  # as nearly all tokens of a large batch are
             self._insert_row(token.with_id(token.id or new_id()))
             return
-        successors = () if puts_back else self.successors_of(token)
-        plan = plan_save(token, related, new_id(), successors)
+        plan = self.plan_token(token, related, puts_back=puts_back)
         key = plan.row.id or ""
         self.ids.append(key)
         if plan.is_outdated:
@@ -90,18 +92,23 @@ class BatchPlan:
         else:
             self.updated[key] = plan.row
         if plan.target is not None and has_new_login(plan.target, plan.row):
-            self._supersede(key, plan.target, plan.row)
+            before = predecessor(plan.target, plan.row)
+            self.superseded[key] = before and self._digest(plan.row, before.refresh_token or "")
         self._index_row(key, plan.row)
 
     def related_rows(self, token: TokenRecord) -> list[TokenRecord]:
-        """Return the rows that share an id, a user name or a token, or superseded this one's."""
+        """Return the rows that share an id, a user name or a token with this one."""
         indexed = zip(self._index, looked_up(token), strict=True)
         keys = {key for index, value in indexed for key in index.get(value, ())}
-        return [self._rows[key] for key in keys.union(self.successors_of(token))]
+        return [self._rows[key] for key in keys]
 
-    def successors_of(self, token: TokenRecord) -> Collection[str]:
-        """Return the ids of the rows that have superseded a token's refresh token."""
-        return self._successors.get(token.refresh_token, ()) if self._successors else ()
+    def plan_token(
+        self, token: TokenRecord, related: Iterable[TokenRecord], *, puts_back: bool
+    ) -> SavePlan:
+        """Return what :meth:`add_token` would do, given the related rows."""
+        if puts_back:
+            return plan_save(token, related, new_id())
+        return plan_save(token, related, new_id(), self._is_outdated)
 
     def has_id(self, key: str | None) -> bool:
         """Return whether an id is taken."""
@@ -113,16 +120,10 @@ class BatchPlan:
             key for key, row in self.updated.items() if identity(row) != identity(self.stored[key])
         ]
 
-    def _supersede(self, key: str, before: TokenRecord, after: TokenRecord) -> None:
-        if (forgotten := self._known.pop(key, None)) is not None:
-            self._successors[forgotten.refresh_token].discard(key)
-        self.superseded[key] = known = predecessor(before, after)
-        if known is not None:
-            self._remember(key, known)
-
-    def _remember(self, key: str, token: TokenRecord) -> None:
-        self._known[key] = token
-        self._successors.setdefault(token.refresh_token, set()).add(key)
+    def _is_outdated(self, token: TokenRecord, row: TokenRecord) -> bool:
+        key = row.id or ""
+        superseded = self.superseded.get(key, self._known.get(key))
+        return is_outdated(token, row, superseded, self._digest)
 
     def _insert_row(self, row: TokenRecord) -> None:
         key = row.id or ""

@@ -1,6 +1,6 @@
 """What saving a token does to the stored rows, worked out before anything is written."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Final
@@ -17,7 +17,6 @@ from zoho_tokenstore.tokens.matching import (
     rule_of,
 )
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.succession import is_successor
 
 __all__ = ["BATCH_SIZE", "SavePlan", "new_id", "plan_save"]
 
@@ -51,16 +50,15 @@ def plan_save(
     token: TokenRecord,
     rows: Iterable[TokenRecord],
     new_id: str,
-    superseding: Collection[str] = (),
+    is_outdated: Callable[[TokenRecord, TokenRecord], bool] = lambda *_: False,
 ) -> SavePlan:
     """Decide which row a token is saved to.
 
     Args:
         token: The token to save.
-        rows: Every stored row that shares its id, user name or any of its three tokens, and every
-            row that has superseded its refresh token.
+        rows: Every stored row that shares its id, user name or any of its three tokens.
         new_id: The id of a new row, unless the token brings one.
-        superseding: The ids of the latter.
+        is_outdated: Returns whether a token has a refresh token that its row has superseded.
 
     Raises:
         AmbiguousTokenError: More than one row fits.
@@ -71,7 +69,6 @@ def plan_save(
         return SavePlan(token.with_id(token.id or new_id), None)
     logins = _same_login(token, rows)
     holder = next((row for row in rows if row.id == token.id), None)
-    successors = [row for row in rows if row.id in superseding and is_successor(row, token)]
     target = (
         _by_rule(token, rows)
         or _by_client_gained(token, rows)
@@ -81,7 +78,7 @@ def plan_save(
     if target is None:
         return SavePlan(token.with_id(token.id or new_id), None)
     _refuse_foreign_id(token, target, holder)
-    if target in successors:
+    if is_outdated(token, target):
         return SavePlan(target, target, is_outdated=True)
     row = _overlay(target, token)
     absorbed = []

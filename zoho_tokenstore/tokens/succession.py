@@ -5,9 +5,15 @@ earlier one, and names the user, refreshes with the present one and does not put
 back. Without the name nothing says that the two are one user's, so the row is not served.
 """
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["has_new_login", "is_successor", "moves", "predecessor"]
+__all__ = ["SupersededDigest", "has_new_login", "is_outdated", "moves", "predecessor"]
+
+SupersededDigest: TypeAlias = Callable[[TokenRecord, str], str]
+"""Returns what a row keeps of a refresh token that it has superseded."""
 
 
 def has_new_login(before: TokenRecord, after: TokenRecord) -> bool:
@@ -27,9 +33,20 @@ def predecessor(before: TokenRecord, after: TokenRecord) -> TokenRecord | None:
     return before if is_same else None
 
 
-def is_successor(row: TokenRecord, token: TokenRecord) -> bool:
-    """Return whether a row that has superseded a token's refresh token is that token's row."""
-    return row.user_name is not None and token.client_id in (None, row.client_id)
+def is_outdated(
+    token: TokenRecord, row: TokenRecord, superseded: str | None, digest: SupersededDigest
+) -> bool:
+    """Return whether a token has a refresh token that its row has superseded.
+
+    Args:
+        token: The token.
+        row: Its row.
+        superseded: What the row has kept, ``None`` for nothing.
+        digest: Returns what it would keep.
+    """
+    if superseded is None or token.refresh_token in (None, row.refresh_token):
+        return False
+    return superseded == digest(row, token.refresh_token or "")
 
 
 def moves(before: TokenRecord, after: TokenRecord) -> bool:

@@ -13,7 +13,7 @@ from zoho_tokenstore.errors import AmbiguousTokenError, ImportConflictError, Inv
 from zoho_tokenstore.storage.tokens import TokenTable
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.record import TokenRecord
-from zoho_tokenstore.tokens.save_plan import BATCH_SIZE, plan_save
+from zoho_tokenstore.tokens.save_plan import BATCH_SIZE
 from zoho_tokenstore.transfer.layouts import SourceRow
 
 __all__ = ["ImportReport", "Importer", "OnConflict", "Source"]
@@ -160,8 +160,7 @@ class Importer:
         puts_back = self.on_conflict == "replace"
         related = plan.related_rows(anonymous)
         _check_truncation(anonymous, related)
-        superseding = () if puts_back else plan.successors_of(anonymous)
-        planned = plan_save(anonymous, related, "", superseding)
+        planned = plan.plan_token(anonymous, related, puts_back=puts_back)
         stored = planned.target
         if stored is None:
             self.tokens.check_length(token)
@@ -181,7 +180,8 @@ class Importer:
             anonymous = _filled(stored, anonymous)
             if _adds_nothing(anonymous, stored):
                 return "skipped"
-        self.tokens.check_length(plan_save(anonymous, related, "", superseding).row)
+            planned = plan.plan_token(anonymous, related, puts_back=puts_back)
+        self.tokens.check_length(planned.row)
         plan.add_token(anonymous.with_id(stored.id), puts_back=puts_back)
         return "updated"
 
