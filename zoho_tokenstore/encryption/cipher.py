@@ -33,7 +33,7 @@ SEAL_LENGTH: Final = NONCE_LENGTH + 16
 """Bytes that a seal is longer than what it holds, by its nonce and its tag."""
 
 PADDING: Final = b"\xff"
-"""Makes whole groups of three bytes, each four characters of base64; it is no byte of UTF-8."""
+"""Fills up groups of three bytes, which base64 encodes as four characters; not used in UTF-8."""
 
 
 class RowCipher:

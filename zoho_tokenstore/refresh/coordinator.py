@@ -258,7 +258,7 @@ class RefreshCoordinator:
             self._change_lease(request.key, lambda lease, _: withdraw_lease(lease, owner))
             return LookupResult(record)
         now = self._clock.monotonic()
-        before = record or request.record  # a row that was deleted just now is no login to be made
+        before = record or request.record  # a row deleted just now needs no login
         inflight.until = now + self.policy.lease
         inflight.claim = claim = RefreshClaim(
             request.key, lease, inflight, before, request.early, now, request.server

@@ -139,7 +139,7 @@ class AuditLog:
             after: The id of the last entry seen, or the :meth:`first_id` of a time.
         """
         c = self._table.c
-        # The time as the driver returns it: SQLAlchemy fails on the whole page if one is no time.
+        # The time as the driver returns it: SQLAlchemy fails on the whole page if one is invalid.
         entries = (
             select(*(type_coerce(each, NullType) if each is c.at else each for each in c))
             .where(self._table.c.entry_id > after)
