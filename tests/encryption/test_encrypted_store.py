@@ -1,6 +1,7 @@
 """A store with a keyring: nothing readable, everything found, and never garbage."""
 
 import warnings
+from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -267,17 +268,46 @@ def test_a_refresh_replaces_a_sealed_row_without_reading_it(opened):
     store.save_token(login("alice", grant_token="1000.grant"))
     token = store.find_token(make_token("alice"))
     SETTERS["access_token"](token, "1000.new")
-    statements = []
-    engine = store._database._connections.engines.autocommit
-    event.listen(
-        engine, "before_cursor_execute", lambda *arguments: statements.append(arguments[2])
-    )
-    store.save_token(token)
-    assert [text.split()[0] for text in statements if "oauthtoken" in text.split("WHERE")[0]] in (
-        ["WITH"],
-        ["UPDATE", "INSERT"],
-    )
+    with statements_of(store) as statements:
+        store.save_token(token)
+    assert statements in (["WITH"], ["UPDATE", "INSERT"])
     assert record(store.find_token(make_token("alice"))) == record(token)
+
+
+@contextmanager
+def statements_of(store):
+    """Collect the first word of each statement about the tables."""
+    statements = []
+
+    def note(_connection, _cursor, statement, *_):
+        if "oauthtoken" in statement:
+            statements.append(statement.split()[0])
+
+    engine = store._database._connections.engines.autocommit
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def test_a_new_login_is_sealed_without_reading_first(opened):
+    store = opened(OLD)
+    store.save_token(login("alice"))
+    with statements_of(store) as statements:
+        store.save_token(login("bob"))
+    # MySQL returns nothing from an INSERT.
+    assert statements in (["INSERT", "INSERT"], ["INSERT", "SELECT", "INSERT"])
+    assert len(stored(store)) == 2
+
+
+@pytest.mark.parametrize("shared", ["refresh_token", "grant_token"])
+def test_a_new_login_that_shares_a_token_is_no_second_row(opened, shared):
+    store = opened(OLD)
+    store.save_token(login(**{"refresh_token": "1000.own"} | {shared: "1000.shared"}))
+    store.save_token(login("alice", **{shared: "1000.shared"}))
+    (row,) = stored(store)
+    assert (row["user_name"], row[shared]) == ("alice", "1000.shared")
 
 
 @pytest.mark.parametrize("lost", ["client_secret", "grant_token", "api_domain", "redirect_url"])

@@ -14,6 +14,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    insert,
     null,
     or_,
     select,
@@ -31,6 +32,7 @@ __all__ = [
     "refreshed_columns",
     "refreshing_update",
     "remembering_update",
+    "sealing_insert",
     "upsert_statement",
 ]
 
@@ -179,6 +181,29 @@ def upsert_statement(
         may_save,
     )
     return backend.upsert(table, names, values, lambda inserted: _merged(table, inserted))
+
+
+def sealing_insert(table: Table, may_save: ColumnElement[bool]) -> Insert:
+    """Build the statement that inserts a sealed row whose login is new.
+
+    It takes a value for every column, and inserts nothing when any row shares an id, a user name or
+    a token with this one, or when there are readable rows, whose digests are of another kind.
+
+    Args:
+        table: The token table.
+        may_save: The condition that :func:`~zoho_tokenstore.storage.keys.may_save` builds.
+    """
+    names = [column.name for column in table.columns if column.name not in OF_STORED_ROWS]
+    rows = select(*(_value(table, name) for name in names)).where(
+        *(~_is_taken(table, name) for name in DIGEST_COLUMNS.values()),
+        ~exists().where(table.alias().c.key_id.is_(None)),
+        may_save,
+    )
+    return insert(table).from_select(names, rows)
+
+
+def _is_taken(table: Table, name: str) -> ColumnElement[bool]:
+    return exists().where(table.alias().c[name] == _value(table, name))
 
 
 def _shared_elsewhere(table: Table, name: str) -> ColumnElement[bool]:

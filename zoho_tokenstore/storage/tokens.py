@@ -19,6 +19,7 @@ from zoho_tokenstore.storage.statements import (
     forgetting_update,
     refreshed_columns,
     refreshing_update,
+    sealing_insert,
     upsert_statement,
 )
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
@@ -72,7 +73,11 @@ class TokenTable:
         self._refresh = audit.with_entry(change) if self._audits_in_cte else change
         self.refreshes_in_one_statement = self._audits_in_cte or not audit.enabled
         # A sealed row that is updated keeps its id, which its seal has to be bound to.
-        self._upsert = None if codec.encrypts else upsert_statement(table, allowed, backend)
+        self._upsert = (
+            sealing_insert(table, allowed)
+            if codec.encrypts
+            else upsert_statement(table, allowed, backend)
+        )
         self._upsert_returning = (
             None if self._upsert is None else self._upsert.returning(table.c.id, table.c.created_at)
         )
@@ -253,6 +258,8 @@ class TokenTable:
     def _upsert_alone(self, session: Session, token: TokenRecord) -> str | None:
         """Insert a token, or update the row of the same user or login, if no other is concerned.
 
+        A sealed row is only inserted.
+
         Returns:
             The row's id, or ``None`` when nothing was changed because the rules have to decide.
         """
@@ -261,7 +268,7 @@ class TokenTable:
         connection = session.connection()
         now = datetime.now(UTC)
         row = token if token.id else token.with_id(new_id())
-        values = self._encode(row, self.codec.digest)
+        values = self._encode(row, self.codec.digest) | self.codec.save_parameters
         values |= {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = connection.execute(self._upsert_returning, values).first()
