@@ -2,14 +2,15 @@
 
 import tempfile
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from benchmarks import crowds, latency, load, memory, profile, report, rotation, throughput
+from benchmarks import crowds, latency, load, memory, profile, report, rotation, threads, throughput
 from benchmarks.latency import Plan
 from benchmarks.places import Places
 from benchmarks.results import Record, add_section, read_results
@@ -39,13 +40,13 @@ MANY: Final = 1_000_000
 @app.command()
 def quick(output: Output = Path(".benchmarks/quick.json"), only: Sections = None) -> None:
     """Measure what a call costs, in a few minutes."""
-    _measure(output, only or ["latency", "load"], QUICK)
+    _measure(output, only or ["latency", "load", "threads"], QUICK)
 
 
 @app.command()
 def full(output: Output = Path("docs/explanation/performance.json"), only: Sections = None) -> None:
     """Measure everything, with a million tokens: most of an hour."""
-    every = ["memory", "crowds", "throughput", "profile", "load", "latency"]
+    every = ["memory", "crowds", "throughput", "threads", "profile", "load", "latency"]
     _measure(output, only or every, FULL)
 
 
@@ -58,20 +59,18 @@ def _measure(output: Path, sections: Iterable[str], plans: tuple[Plan, ...]) -> 
 
 
 def _records_of(section: str, plans: tuple[Plan, ...], places: Places) -> Iterable[Record]:
-    match section:
-        case "latency":
-            return latency.measure(plans, places)
-        case "load":
-            return load.measure(("sqlite", "postgresql", "mariadb"), LOADED, places)
-        case "throughput":
-            return throughput.measure(1.5, (1, 2, 4, 8, 16), (2, 4, 8, 16, 32), places)
-        case "profile":
-            return profile.measure(places)
-        case "crowds":
-            return crowds.measure((1, 4, 16, 64), places)
-        case "memory":
-            return chain(memory.measure(MANY), rotation.measure(MANY))
-    raise typer.BadParameter(f"there is no section {section!r}")
+    measures: dict[str, Callable[[], Iterable[Record]]] = {
+        "latency": partial(latency.measure, plans, places),
+        "load": partial(load.measure, ("sqlite", "postgresql", "mariadb"), LOADED, places),
+        "threads": partial(threads.measure, 1.0, 5, places),
+        "throughput": partial(throughput.measure, 1.5, (1, 2, 4, 8, 16), (2, 4, 8, 16, 32), places),
+        "profile": partial(profile.measure, places),
+        "crowds": partial(crowds.measure, (1, 4, 16, 64), places),
+        "memory": lambda: chain(memory.measure(MANY), rotation.measure(MANY)),
+    }
+    if section not in measures:
+        raise typer.BadParameter(f"there is no section {section!r}")
+    return measures[section]()
 
 
 def _shown(records: Iterable[Record]) -> list[Record]:

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from benchmarks.data import token
 from benchmarks.drivers import connect_of
-from benchmarks.floors import TABLE, plain, row_of
+from benchmarks.floors import TABLE, insert_into, plain, row_of
 from benchmarks.opened import Place
+from benchmarks.peers import KEYRING
 from benchmarks.places import Places
 from benchmarks.results import Record
 from zoho_tokenstore import SQLAlchemyTokenStore
@@ -60,6 +61,10 @@ def _load_ours_without_audit(place: Place, rows: int) -> float:
     return _load_ours(place, rows, audit=False)
 
 
+def _load_ours_encrypted(place: Place, rows: int) -> float:
+    return _load_ours(place, rows, keyring=KEYRING)
+
+
 def _load_bare(place: Place, rows: int) -> float:
     """Insert rows that were worked out before, in one executemany."""
     with SQLAlchemyTokenStore(place.url) as store:
@@ -67,14 +72,11 @@ def _load_bare(place: Place, rows: int) -> float:
     connect, value = connect_of(place.url)
     names = [column.name for column in TABLE.columns]
     lines = [[plain(value) for value in map(row_of(n).get, names)] for n in range(rows)]
-    statement = (
-        f"INSERT INTO oauthtoken ({', '.join(names)}) VALUES ({', '.join([value] * len(names))})"
-    )
     with closing(connect()) as connection:
         began = time.perf_counter()
         cursor = connection.cursor()
         cursor.execute("BEGIN")
-        cursor.executemany(statement, lines)
+        cursor.executemany(insert_into(TABLE, value), lines)
         cursor.execute("COMMIT")
         return time.perf_counter() - began
 
@@ -83,4 +85,5 @@ LOADERS: Final[dict[str, Callable[[Place, int], float]]] = {
     "bare driver": _load_bare,
     "zoho_tokenstore": _load_ours,
     "zoho_tokenstore, no audit": _load_ours_without_audit,
+    "zoho_tokenstore, keyring": _load_ours_encrypted,
 }

@@ -22,7 +22,7 @@ from benchmarks.sdk_stores import (
 from benchmarks.slack import SlackStore, fill_slack
 from zoho_tokenstore import Keyring, SQLAlchemyTokenStore
 
-__all__ = ["PEERS"]
+__all__ = ["KEYRING", "PEERS"]
 
 KEYRING: Final = Keyring.from_text("1:" + "A" * 43)
 SQL: Final = ("sqlite", "postgresql", "mariadb", "mysql")

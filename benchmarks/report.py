@@ -16,12 +16,13 @@ from benchmarks.tables import (
     unique,
 )
 from benchmarks.targets import records_of
+from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 
 __all__ = ["pages"]
 
 Results = Mapping[str, Any]
 
-SECTIONS: Final = ("latency", "profile", "load", "throughput", "crowds", "memory")
+SECTIONS: Final = ("latency", "profile", "load", "threads", "throughput", "crowds", "memory")
 FULL: Final = 1_000
 """The number of tokens with which all operations are measured."""
 
@@ -56,7 +57,7 @@ def pages(results: Results) -> dict[str, str]:
             *_failures(results),
             *_profile(results),
         ],
-        "workers": ["# Many workers", *_throughput(results)],
+        "workers": ["# Many workers", *_threads(results), *_throughput(results)],
         "crowds": ["# Crowds", *_crowds(results)],
         "loading": ["# Loading and memory", *_load(results), *_memory(results)],
         "method": ["# How it is measured", METHOD, *_environments(results)],
@@ -110,7 +111,11 @@ def _operations(results: Results) -> Iterator[str]:
     records = list(records_of(results, "latency", rows=FULL))
     if not records:
         return
-    yield f"All operations, with {FULL:,} tokens."
+    yield (
+        f"All operations, with {FULL:,} tokens. A save of the bare driver or of Core does what the "
+        "store's does: it changes or inserts a row and inserts an entry into the audit table, in "
+        "one durable transaction."
+    )
     for database in databases_of(records):
         chosen = [one for one in records if is_next_to(one, database)]
         names = unique(one["operation"] for one in chosen)
@@ -168,9 +173,37 @@ def _load(results: Results) -> Iterator[str]:
         yield table(["", *peers], rows)
 
 
+def _threads(results: Results) -> Iterator[str]:
+    records = list(records_of(results, "threads"))
+    if records:
+        yield "## Threads that share a store"
+        yield (
+            "Lookups of random users among 1,000, without a pause, by the threads of one process. "
+            f"The store and SQLAlchemy Core may hold {DEFAULT_CONNECTIONS} connections each, and "
+            "take turns. The last column counts the connections that were opened after the first "
+            "lookups."
+        )
+        rows = [
+            [
+                one["peer"],
+                DATABASES[one["database"]],
+                str(one["threads"]),
+                f"{one['lookups_per_second']:,.0f}",
+                format_time(one["p50"]),
+                format_time(one["p99"]),
+                f"{one['wrong']:,}",
+                f"{one['opened']:,}",
+            ]
+            for one in records
+        ]
+        heads = ["", "on", "threads", "lookups per second", "median", "99 of 100", "wrong"]
+        yield table([*heads, "connections opened"], rows)
+
+
 def _throughput(results: Results) -> Iterator[str]:
     records = list(records_of(results, "throughput"))
     if records:
+        yield "## Workers that find and save"
         yield (
             "Nine lookups for each save, of random users among 1,000. A wrong result is a missing "
             "token or another user's. A failure is a call that raised an error, or a process that "

@@ -95,18 +95,47 @@ def _faster(
     return partial(_times, database, other, OURS, rows, operation)
 
 
+def _save(
+    database: str, operation: str = "save update", peer: str = "zoho_tokenstore"
+) -> Callable[[Results], float | None]:
+    """Compare a save with the driver's transaction that changes as much."""
+    return partial(_times, database, peer, "bare driver", 1_000, operation)
+
+
 def _growth(results: Results) -> float | None:
     return _ratio(
         latency_of(results, "sqlite", OURS, 1_000_000), latency_of(results, "sqlite", OURS, 9)
     )
 
 
-def _loaded(database: str) -> Callable[[Results], float | None]:
+def _loaded(database: str, peer: str = "zoho_tokenstore") -> Callable[[Results], float | None]:
     def find(results: Results) -> float | None:
-        found = records_of(results, "load", database=database, peer=OURS)
+        found = records_of(results, "load", database=database, peer=peer)
         return next((record["rows_per_second"] for record in found), None)
 
     return find
+
+
+def _threads(database: str) -> Callable[[Results], float | None]:
+    """Compare our lookups per second with Core's; return the worst ratio of all crews."""
+
+    def find(results: Results) -> float | None:
+        rates = {
+            peer: {
+                one["threads"]: one["lookups_per_second"]
+                for one in records_of(results, "threads", database=database, peer=peer)
+            }
+            for peer in (OURS, "SQLAlchemy Core")
+        }
+        ours, core = rates.values()
+        return min((ours[number] / core[number] for number in ours.keys() & core), default=None)
+
+    return find
+
+
+def _opened(results: Results) -> float | None:
+    found = records_of(results, "threads", peer=OURS)
+    return max((record["opened"] for record in found), default=None)
 
 
 def _memory(results: Results) -> float | None:
@@ -125,6 +154,17 @@ def _unserved(results: Results) -> float | None:
 
 
 OURS: Final = "zoho_tokenstore"
+ENCRYPTED: Final = f"{OURS}, keyring"
+
+SAVES: Final = (
+    ("sqlite", "SQLite", 1.6),
+    ("postgresql", "PostgreSQL", 1.4),
+    ("mariadb", "MariaDB", 1.8),
+)
+"""The databases, and how many times as long as the bare driver a save after a refresh may take."""
+
+OTHER_SAVES: Final = 2.2
+"""How many times as long as the bare driver any other save may take."""
 
 TARGETS: Final = (
     Target("Lookup on SQLite, relative to bare sqlite3", 9, _find("sqlite", "bare driver")),
@@ -147,10 +187,10 @@ TARGETS: Final = (
     Target(
         "Lookup on SQLite, 1,000 tokens: encrypted relative to readable",
         1.15,
-        partial(_times, "sqlite", f"{OURS}, keyring", OURS, 1_000, "find by user"),
+        partial(_times, "sqlite", ENCRYPTED, OURS, 1_000, "find by user"),
     ),
     Target(
-        "Lookup on PostgreSQL, relative to bare psycopg", 2.5, _find("postgresql", "bare driver")
+        "Lookup on PostgreSQL, relative to bare psycopg", 1.6, _find("postgresql", "bare driver")
     ),
     Target("Lookup on MariaDB, relative to bare PyMySQL", 2.5, _find("mariadb", "bare driver")),
     Target("Lookup on MySQL, relative to bare PyMySQL", 2.5, _find("mysql", "bare driver")),
@@ -178,7 +218,53 @@ TARGETS: Final = (
         _faster("mariadb", "DBStore", 50_000, "save update"),
         at_least=True,
     ),
+    *(
+        Target(
+            f"Save after a refresh on {name}, relative to the bare driver", goal, _save(database)
+        )
+        for database, name, goal in SAVES
+    ),
+    *(
+        Target(
+            f"Save after a refresh on {name}, encrypted, relative to the bare driver",
+            OTHER_SAVES,
+            _save(database, peer=ENCRYPTED),
+        )
+        for database, name, _ in SAVES
+    ),
+    *(
+        Target(
+            f"Save of a new user on {name}, relative to the bare driver",
+            OTHER_SAVES,
+            _save(database, "save new"),
+        )
+        for database, name, _ in SAVES
+    ),
+    *(
+        Target(
+            f"Save of a new user on {name}, encrypted, relative to the bare driver",
+            OTHER_SAVES,
+            _save(database, "save new", ENCRYPTED),
+        )
+        for database, name, _ in SAVES
+    ),
+    *(
+        Target(
+            f"Lookups by 1 to 64 threads on {name}: at worst, times as many as SQLAlchemy Core",
+            1,
+            _threads(database),
+            at_least=True,
+        )
+        for database, name, _ in SAVES[1:]
+    ),
+    Target("Connections opened by up to 64 threads after the first lookups", 0, _opened),
     Target("Tokens loaded per second on SQLite", 20_000, _loaded("sqlite"), at_least=True),
+    Target(
+        "Tokens loaded per second on SQLite, encrypted",
+        15_000,
+        _loaded("sqlite", ENCRYPTED),
+        at_least=True,
+    ),
     Target("Tokens loaded per second on PostgreSQL", 10_000, _loaded("postgresql"), at_least=True),
     Target("MiB of memory of any operation, 1,000,000 tokens", 120, _memory),
     Target("Refreshes per crowd, on any database", 1, _refreshes),

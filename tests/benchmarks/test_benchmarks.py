@@ -88,6 +88,15 @@ def test_the_pages_show_times_and_what_a_peer_failed_at(results):
     assert "MariaDB 10.11" in found["performance/method.md"]
 
 
+def test_the_page_about_workers_shows_threads_that_share_a_store(tmp_path):
+    path = tmp_path / "results.json"
+    record = {"database": "mariadb", "peer": "zoho_tokenstore", "threads": 64, "opened": 2}
+    record |= {"lookups_per_second": 3_721.4, "p50": 2e-3, "p99": 21e-3, "wrong": 0}
+    add_section(path, "threads", [record], [])
+    line = "| zoho_tokenstore | MariaDB | 64 | 3,721 | 2 ms | 21 ms | 0 | 2 |"
+    assert line in pages(read_results(path))["performance/workers.md"]
+
+
 @pytest.mark.parametrize(
     ("seconds", "shown"),
     [(999.4e-6, "999 µs"), (999.6e-6, "1 ms"), (0.9994, "999 ms"), (0.9996, "1 s")],
