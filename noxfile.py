@@ -22,10 +22,11 @@ SDKS = {
 """The last release of each distribution, and of the newest the one before."""
 
 LOWEST_DRIVERS = [
-    "psycopg[binary]==3.2.1",  # the first that is still to be had
+    "psycopg[binary]==3.2.13",
     "psycopg2-binary==2.9.6",
     "PyMySQL==1.1.0",
-    "mysql-connector-python==9.2.0",
+    "mysqlclient==2.2.0",
+    "mysql-connector-python==9.7.0",
 ]
 
 ABOUT_THE_SDK = [
