@@ -51,7 +51,7 @@ DETAILS: Final = """\
 
 - [Lookups](performance/lookups.md): from 9 to 1,000,000 tokens, next to other stores
 - [Other operations](performance/operations.md): saves, logins, lookups by ID; where the time goes
-- [Many workers](performance/workers.md): up to 16 processes and 32 threads
+- [Many workers](performance/workers.md): up to 16 processes, or 64 threads
 - [Crowds](performance/crowds.md): up to 64 processes that meet one expired token
 - [Loading and memory](performance/loading.md): imports, exports, key rotation
 - [How it is measured](performance/method.md)
