@@ -1,7 +1,6 @@
 """A store with a keyring: nothing readable, everything found, and never garbage."""
 
 import warnings
-from contextlib import contextmanager
 from itertools import pairwise
 
 import pytest
@@ -263,42 +262,13 @@ def test_a_row_that_does_not_open_is_an_error_and_nothing_else(opened, database)
     assert record(store.find_token(make_token("alice"))) == alice
 
 
-def test_a_refresh_replaces_a_sealed_row_without_reading_it(opened):
+def test_a_refresh_replaces_a_sealed_row(opened):
     store = opened(OLD)
     store.save_token(login("alice", grant_token="1000.grant"))
     token = store.find_token(make_token("alice"))
     SETTERS["access_token"](token, "1000.new")
-    with statements_of(store) as statements:
-        store.save_token(token)
-    assert statements in (["WITH"], ["UPDATE", "INSERT"])
+    store.save_token(token)
     assert record(store.find_token(make_token("alice"))) == record(token)
-
-
-@contextmanager
-def statements_of(store):
-    """Collect the first word of each statement about the tables."""
-    statements = []
-
-    def note(_connection, _cursor, statement, *_):
-        if "oauthtoken" in statement:
-            statements.append(statement.split()[0])
-
-    engine = store._database._connections.engines.autocommit
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
-def test_a_new_login_is_sealed_without_reading_first(opened):
-    store = opened(OLD)
-    store.save_token(login("alice"))
-    with statements_of(store) as statements:
-        store.save_token(login("bob"))
-    # MySQL returns nothing from an INSERT.
-    assert statements in (["INSERT", "INSERT"], ["INSERT", "SELECT", "INSERT"])
-    assert len(stored(store)) == 2
 
 
 @pytest.mark.parametrize("shared", ["refresh_token", "grant_token"])
