@@ -124,7 +124,7 @@ class BareDriver(Floor):
 
 
 class Core(Floor):
-    """A pooled connection for each call, as many as our store has, and prepared statements."""
+    """A connection for each call, of a pool as large as ours, and statements built before."""
 
     def __init__(self, place: Place) -> None:
         """Make an engine."""

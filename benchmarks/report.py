@@ -26,6 +26,9 @@ SECTIONS: Final = ("latency", "profile", "load", "threads", "throughput", "crowd
 FULL: Final = 1_000
 """The number of tokens with which all operations are measured."""
 
+PACE: Final = ("median", "99 of 100", "wrong")
+"""The heads of a crew's figures behind its calls per second."""
+
 METHOD: Final = """\
 The store is compared with its lower bounds (bare drivers and SQLAlchemy Core), the SDK's own
 `FileStore` and `DBStore`, a naive SQLite store as applications write it, and `slack_sdk`'s
@@ -188,16 +191,13 @@ def _threads(results: Results) -> Iterator[str]:
                 one["peer"],
                 DATABASES[one["database"]],
                 str(one["threads"]),
-                f"{one['lookups_per_second']:,.0f}",
-                format_time(one["p50"]),
-                format_time(one["p99"]),
-                f"{one['wrong']:,}",
+                *_pace(one, one["lookups_per_second"]),
                 f"{one['opened']:,}",
             ]
             for one in records
         ]
-        heads = ["", "on", "threads", "lookups per second", "median", "99 of 100", "wrong"]
-        yield table([*heads, "connections opened"], rows)
+        heads = ["", "on", "threads", "lookups per second", *PACE, "connections opened"]
+        yield table(heads, rows)
 
 
 def _throughput(results: Results) -> Iterator[str]:
@@ -215,16 +215,19 @@ def _throughput(results: Results) -> Iterator[str]:
                 DATABASES[one["database"]],
                 str(one["processes"]),
                 str(one["threads"]),
-                f"{one['calls_per_second']:,.0f}",
-                format_time(one["p50"]),
-                format_time(one["p99"]),
-                f"{one['wrong']:,}",
+                *_pace(one, one["calls_per_second"]),
                 f"{one['failed']:,}",
             ]
             for one in records
         ]
-        heads = ["", "on", "processes", "threads", "calls per second", "median", "99 of 100"]
-        yield table([*heads, "wrong", "failed"], rows)
+        heads = ["", "on", "processes", "threads", "calls per second", *PACE, "failed"]
+        yield table(heads, rows)
+
+
+def _pace(record: Mapping[str, Any], rate: float) -> list[str]:
+    """Return how many calls there were in a second, and what :data:`PACE` names."""
+    times = (format_time(record[name]) for name in ("p50", "p99"))
+    return [f"{rate:,.0f}", *times, f"{record['wrong']:,}"]
 
 
 def _crowds(results: Results) -> Iterator[str]:

@@ -9,6 +9,12 @@ __all__ = ["OURS", "TARGETS", "Target", "Verdict", "evaluate", "latency_of", "re
 
 Results = Mapping[str, Any]
 
+OURS: Final = "zoho_tokenstore"
+ENCRYPTED: Final = f"{OURS}, keyring"
+SERVERS: Final = {"postgresql": "PostgreSQL", "mariadb": "MariaDB"}
+COMPARED: Final = {"sqlite": "SQLite"} | SERVERS
+"""The databases whose saves have goals."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -95,20 +101,13 @@ def _faster(
     return partial(_times, database, other, OURS, rows, operation)
 
 
-def _save(
-    database: str, operation: str = "save update", peer: str = "zoho_tokenstore"
-) -> Callable[[Results], float | None]:
-    """Compare a save with the driver's transaction that changes as much."""
-    return partial(_times, database, peer, "bare driver", 1_000, operation)
-
-
 def _growth(results: Results) -> float | None:
     return _ratio(
         latency_of(results, "sqlite", OURS, 1_000_000), latency_of(results, "sqlite", OURS, 9)
     )
 
 
-def _loaded(database: str, peer: str = "zoho_tokenstore") -> Callable[[Results], float | None]:
+def _loaded(database: str, peer: str = OURS) -> Callable[[Results], float | None]:
     def find(results: Results) -> float | None:
         found = records_of(results, "load", database=database, peer=peer)
         return next((record["rows_per_second"] for record in found), None)
@@ -153,18 +152,13 @@ def _unserved(results: Results) -> float | None:
     return max((record["processes"] - record["succeeded"] for record in found), default=None)
 
 
-OURS: Final = "zoho_tokenstore"
-ENCRYPTED: Final = f"{OURS}, keyring"
-
 SAVES: Final = (
-    ("sqlite", "SQLite", 1.6),
-    ("postgresql", "PostgreSQL", 1.4),
-    ("mariadb", "MariaDB", 1.8),
+    ("Save after a refresh on {}", "save update", OURS, (1.6, 1.4, 1.8)),
+    ("Save after a refresh on {}, encrypted", "save update", ENCRYPTED, (2.2, 2.2, 2.2)),
+    ("Save of a new user on {}", "save new", OURS, (2.2, 2.2, 2.2)),
+    ("Save of a new user on {}, encrypted", "save new", ENCRYPTED, (2.2, 2.2, 2.2)),
 )
-"""The databases, and how many times as long as the bare driver a save after a refresh may take."""
-
-OTHER_SAVES: Final = 2.2
-"""How many times as long as the bare driver any other save may take."""
+"""Saves, and how many times as long as the bare driver each may take on each database."""
 
 TARGETS: Final = (
     Target("Lookup on SQLite, relative to bare sqlite3", 9, _find("sqlite", "bare driver")),
@@ -220,33 +214,12 @@ TARGETS: Final = (
     ),
     *(
         Target(
-            f"Save after a refresh on {name}, relative to the bare driver", goal, _save(database)
+            f"{save.format(name)}, relative to the bare driver",
+            goal,
+            partial(_times, database, peer, "bare driver", 1_000, operation),
         )
-        for database, name, goal in SAVES
-    ),
-    *(
-        Target(
-            f"Save after a refresh on {name}, encrypted, relative to the bare driver",
-            OTHER_SAVES,
-            _save(database, peer=ENCRYPTED),
-        )
-        for database, name, _ in SAVES
-    ),
-    *(
-        Target(
-            f"Save of a new user on {name}, relative to the bare driver",
-            OTHER_SAVES,
-            _save(database, "save new"),
-        )
-        for database, name, _ in SAVES
-    ),
-    *(
-        Target(
-            f"Save of a new user on {name}, encrypted, relative to the bare driver",
-            OTHER_SAVES,
-            _save(database, "save new", ENCRYPTED),
-        )
-        for database, name, _ in SAVES
+        for save, operation, peer, goals in SAVES
+        for (database, name), goal in zip(COMPARED.items(), goals, strict=True)
     ),
     *(
         Target(
@@ -255,7 +228,7 @@ TARGETS: Final = (
             _threads(database),
             at_least=True,
         )
-        for database, name, _ in SAVES[1:]
+        for database, name in SERVERS.items()
     ),
     Target("Connections opened by up to 64 threads after the first lookups", 0, _opened),
     Target("Tokens loaded per second on SQLite", 20_000, _loaded("sqlite"), at_least=True),

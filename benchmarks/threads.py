@@ -15,6 +15,7 @@ from benchmarks.opened import Opened
 from benchmarks.peers import PEERS
 from benchmarks.places import Places
 from benchmarks.results import Record
+from benchmarks.throughput import percentiles
 
 __all__ = ["measure"]
 
@@ -65,14 +66,12 @@ def measure(seconds: float, rounds: int, places: Places) -> Iterator[Record]:
                 }
                 measured = _take_turns(opened, number, seconds, rounds)
             for peer, lookups in measured.items():
-                hundredths = statistics.quantiles(lookups.seconds, n=100, method="inclusive")
                 yield {
                     "database": database,
                     "peer": peer,
                     "threads": number,
                     "lookups_per_second": statistics.median(lookups.rates),
-                    "p50": hundredths[49],
-                    "p99": hundredths[98],
+                    **percentiles(lookups.seconds),
                     "opened": lookups.opened,
                     "wrong": lookups.wrong,
                 }

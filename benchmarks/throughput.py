@@ -16,7 +16,7 @@ from benchmarks.peers import PEERS
 from benchmarks.places import Places
 from benchmarks.results import Record
 
-__all__ = ["measure"]
+__all__ = ["measure", "percentiles"]
 
 ROWS: Final = 1_000
 SAVES: Final = 10
@@ -86,11 +86,12 @@ def measure(
                 "calls": len(work.seconds),
                 "wrong": work.wrong,
                 "failed": work.failed,
-                **_percentiles(work.seconds),
+                **percentiles(work.seconds),
             }
 
 
-def _percentiles(seconds: list[float]) -> Record:
+def percentiles(seconds: list[float]) -> Record:
+    """Return how long half of the calls take at most, and 99 of 100."""
     if len(seconds) < 2:  # noqa: PLR2004 - of one there are none
         return {"p50": None, "p99": None}
     hundredths = statistics.quantiles(seconds, n=100, method="inclusive")
