@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from support import LOGIN, known, login, make_token, record, sdk_error, stored
+from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.errors import IdConflictError
 
 OLD, NEW = "1000.old", "1000.new"
@@ -78,6 +79,33 @@ def test_a_superseded_refresh_token_does_not_supersede(store, row, fields):
     assert record(token).id == row["id"]
     store.save_tokens([outdated(), login("bob"), outdated()])
     assert [each for each in stored(store) if each["user_name"] == "alice"] == [row]
+
+
+VALID, PAST = "4102444800000", "1767225600000"
+
+
+@pytest.mark.parametrize(
+    ("own", "kept"),
+    [
+        ({"access_token": "1000.own", "expiry": VALID}, OLD),
+        ({"access_token": "1000.own", "expiry": PAST}, NEW),
+        ({"access_token": None, "expiry": None}, NEW),
+    ],
+    ids=["valid", "expired", "without access token"],
+)
+@pytest.mark.usefixtures("row")
+def test_the_rows_refresh_token_is_served_as_soon_as_it_would_be_used(store, own, kept):
+    token = store.find_token(login("alice", **{"refresh_token": OLD} | own))
+    assert record(token).refresh_token == kept
+
+
+def test_without_coordination_nothing_else_is_served(sql_store, upgraded_sqlite_url):
+    sql_store.save_tokens([login("alice", refresh_token=OLD), newer()])
+    with SQLAlchemyTokenStore(upgraded_sqlite_url, refresh=None) as store:
+        valid = login("alice", refresh_token=OLD, access_token="1000.own", expiry=VALID)
+        assert record(store.find_token(valid)).refresh_token == OLD
+        expired = login("alice", refresh_token=OLD, access_token="1000.own", expiry=PAST)
+        assert record(store.find_token(expired)).refresh_token == NEW
 
 
 def test_tokens_of_one_batch_are_saved_as_one_by_one(store):

@@ -39,7 +39,7 @@ from zoho_tokenstore.refresh.lease import (
 from zoho_tokenstore.tokens.digests import Digest, digest
 from zoho_tokenstore.tokens.record import TokenRecord
 
-__all__ = ["RefreshCoordinator"]
+__all__ = ["MARGIN", "RefreshCoordinator"]
 
 MARGIN: Final = 5000
 """Milliseconds before its expiry at which every SDK treats a token as expired."""
@@ -89,13 +89,7 @@ class RefreshCoordinator:
         """
         if token is None:
             return wanted is not None and bool(wanted.grant_token or wanted.refresh_token)
-        if token.refresh_token is None:
-            return False
-        if token.access_token is None:
-            return True
-        if token.expiry is None:
-            return False
-        return token.expiry - int(self._clock.time() * 1000) < self._early
+        return token.is_due(int(self._clock.time() * 1000), self._early)
 
     def claim_refresh(self, token: TokenRecord, lookup: Lookup, server: str) -> LookupResult:
         """Return a due token: with a claim to refresh it, or refreshed by another worker.

@@ -1,6 +1,7 @@
 """Records of tokens, found and saved for an SDK: each refresh coordinated with other workers."""
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, Literal, cast
@@ -14,7 +15,7 @@ from zoho_tokenstore.errors import (
     InvalidTokenError,
     UnknownIdError,
 )
-from zoho_tokenstore.refresh.coordinator import RefreshCoordinator
+from zoho_tokenstore.refresh.coordinator import MARGIN, RefreshCoordinator
 from zoho_tokenstore.refresh.inflight import LookupResult, RefreshClaim
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.callers import InitializerUse, warn_of_placeholder
@@ -112,11 +113,15 @@ class RecordStore(ABC):
         is not asked.
         """
         served = wanted._replace(**completion(wanted, found))
-        if self._refreshes is not None and not self._refreshes.coordinator.is_due(served):
-            return wanted
-        if not self._is_outdated(wanted, found):
+        if not self._is_due(served) or not self._is_outdated(wanted, found):
             return wanted
         return wanted._replace(refresh_token=found.refresh_token)
+
+    def _is_due(self, token: TokenRecord) -> bool:
+        """Return whether a token is to be refreshed: by this store's policy, else by the SDK."""
+        if self._refreshes is not None:
+            return self._refreshes.coordinator.is_due(token)
+        return token.is_due(int(time.time() * 1000), MARGIN)
 
     def _refuse_unknown_user(self, wanted: TokenRecord) -> None:
         """Say why the SDK cannot go on as a user, if it is the SDK that has asked."""

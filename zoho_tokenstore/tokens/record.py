@@ -93,6 +93,19 @@ class TokenRecord(NamedTuple):
         """Return the same token under an id or without one, in a quarter of ``_replace``'s time."""
         return type(self)(key, *self[1:])
 
+    def is_due(self, now: int, early: int) -> bool:
+        """Return whether the refresh token has to be used for an access token.
+
+        Args:
+            now: The time in epoch milliseconds.
+            early: Milliseconds before its expiry at which an access token counts as expired.
+        """
+        if self.refresh_token is None:
+            return False
+        if self.access_token is None:
+            return True
+        return self.expiry is not None and self.expiry - now < early
+
     def known(self) -> dict[str, str | int]:
         """Return the fields that are set."""
         return {name: value for name, value in self._asdict().items() if value is not None}
