@@ -42,7 +42,7 @@ NAMES: Final = {
 CROWD: Final = 16
 
 METHOD: Final = """\
-Each section was measured in one run of `make bench-full`, and no measured figure on these pages
+Each section was measured in one run, and no measured figure on these pages
 is written by hand. [How it is measured](performance/method.md) names the machine, the versions
 and the method. Compare the figures of a table with each other: times differ between machines."""
 
