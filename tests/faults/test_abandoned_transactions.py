@@ -3,6 +3,7 @@
 import struct
 
 import pytest
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from support import login, stored
@@ -56,18 +57,16 @@ def test_a_connection_to_a_server_that_became_useless_is_not_used_again(store, s
     def fail(*_):
         raise OperationalError("", {}, UselessError(1047, "this node has left the cluster"))
 
+    def fail_to_commit(_connection, _cursor, statement, *_):
+        if statement == "COMMIT" and len(used) == 1:
+            fail()
+
     def work(session):
         used.append(session.connection().connection.dbapi_connection)
         if len(used) == 1:
             if step == "statement":
                 fail()
-            dialect = session.connection().dialect
-            execute = dialect.do_execute
-
-            def fail_to_commit(cursor, statement, *arguments):
-                (fail if statement == "COMMIT" else execute)(cursor, statement, *arguments)
-
-            monkeypatch.setattr(dialect, "do_execute", fail_to_commit)
+            event.listen(session.connection().engine, "before_cursor_execute", fail_to_commit)
         else:
             monkeypatch.undo()
 

@@ -93,7 +93,10 @@ class Database:
             DatabaseError: The database failed.
         """
         sessions = self._connections.sessions  # close() replaces them
-        session = sessions.acquire()
+        try:
+            session = sessions.idle.pop()
+        except IndexError:
+            session = sessions.acquire()
         started, pauses = time.monotonic(), None
         try:
             while True:

@@ -6,15 +6,21 @@ no setting of ours is seen elsewhere.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Self, TypeVar, TypeVarTuple
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry, NullPool, PoolResetState
 
+from zoho_tokenstore.database.compiled import (
+    BY_SQLALCHEMY,
+    LOGGING_NAME,
+    CompiledStatement,
+    row_count,
+)
 from zoho_tokenstore.database.dialects import backend_of
 from zoho_tokenstore.database.dialects.backend import Backend
 from zoho_tokenstore.database.files import OpenedFile
@@ -28,9 +34,12 @@ __all__ = ["Engines", "source_engine"]
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-LOGGING_NAME: Final = "zoho_tokenstore"
 UNFINISHED: Final = "zoho_tokenstore.unfinished"
 """Marks a connection whose transaction has begun and not ended."""
+
+
+def _compiled(statement: str) -> CompiledStatement[int]:
+    return CompiledStatement(text(statement), row_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,8 @@ class Engines:
         autocommit: Each statement is a transaction.
         migrator: A transaction may change the schema.
         begin_write: Statements that begin a transaction in autocommit.
+        commit: The statement that ends it.
+        rollback: The one that undoes it.
         backend: What is particular about this kind of database.
         is_ours: Whether the pool is not the caller's.
         file: The database file that the pool has open, ``None`` without one.
@@ -48,10 +59,12 @@ class Engines:
 
     autocommit: Engine
     migrator: Engine
-    begin_write: tuple[str, ...]
+    begin_write: tuple[CompiledStatement[int], ...]
     backend: Backend
     is_ours: bool
     file: OpenedFile | None = None
+    commit: CompiledStatement[int] = field(default_factory=lambda: _compiled("COMMIT"))
+    rollback: CompiledStatement[int] = field(default_factory=lambda: _compiled("ROLLBACK"))
 
     @classmethod
     def of_url(cls, url: URL, *, create: bool, limit: int = 1) -> Self:
@@ -87,7 +100,7 @@ class Engines:
         return cls(
             _quiet(first),
             _migrator(_quiet(second), backend),
-            backend.begin_write,
+            tuple(map(_compiled, backend.begin_write)),
             backend,
             is_ours=True,
             file=file,
@@ -98,11 +111,11 @@ class Engines:
         """Use the pool of an engine that the caller keeps."""
         backend = backend_of(engine.url)
         # Its connections are put into autocommit for each use, and back.
-        autocommit = {"isolation_level": "AUTOCOMMIT"}
+        autocommit = {"isolation_level": "AUTOCOMMIT", BY_SQLALCHEMY: True}
         return cls(
             _quiet(engine, **autocommit),
             _migrator(_quiet(engine, **autocommit), backend),
-            backend.isolate + backend.begin_write,
+            tuple(map(_compiled, backend.isolate + backend.begin_write)),
             backend,
             is_ours=False,
         )
@@ -135,9 +148,9 @@ class Engines:
         session.info.pop(AFTER_COMMIT, None)  # of a transaction that failed
         try:
             for statement in self.begin_write:
-                connection.exec_driver_sql(statement)
+                statement.run(connection, {})
             result = work(session, *args)
-            connection.exec_driver_sql(end)
+            (self.commit if end == "COMMIT" else self.rollback).run(connection, {})
         except BaseException:
             _roll_back(connection, self.backend)
             raise
@@ -190,7 +203,7 @@ def source_engine(url: URL) -> Engine:
     return engine
 
 
-def _quiet(engine: Engine, **options: str) -> Engine:
+def _quiet(engine: Engine, **options: Any) -> Engine:
     """Return an engine on the same pool which shows neither parameters nor rows."""
     quiet = engine.execution_options(**options)
     quiet.hide_parameters = True

@@ -41,6 +41,9 @@ class SessionPool:
         engine: An engine in autocommit, so that an idle session holds no transaction.
         limit: How many calls may go on at the same time; the others wait.
         keeps_connections: Whether a session keeps its connection until it is lent again.
+
+    Attributes:
+        idle: The sessions that are not lent; the last one is to be taken first.
     """
 
     def __init__(self, engine: Engine, limit: float, *, keeps_connections: bool) -> None:
@@ -49,7 +52,7 @@ class SessionPool:
         self._limit: Final = limit
         self._keeps_connections = keeps_connections
         self._opened: list[Session] = []
-        self._idle: deque[Session] = deque()
+        self.idle: deque[Session] = deque()
         self._has_idle = threading.Condition()
         self._waiting = 0
         self._is_closed = False
@@ -57,19 +60,39 @@ class SessionPool:
     def acquire(self) -> Session:
         """Return a session for one call, which ends with :meth:`release` or :meth:`recover`.
 
+        A caller first looks into :attr:`idle` itself, because a call costs.
+
         Raises:
             DatabaseBusyError: All of them have been in use for :data:`WAIT_SECONDS`.
         """
-        try:
-            return self._idle.pop()
-        except IndexError:
-            return self._open_or_wait()
+        deadline = time.monotonic() + WAIT_SECONDS
+        with self._has_idle:
+            self._waiting += 1
+            try:
+                while True:
+                    if self.idle:
+                        try:
+                            return self.idle.pop()
+                        except IndexError:  # taken by a thread that did not wait
+                            continue
+                    if len(self._opened) < self._limit:
+                        session = Session(self._engine)
+                        self._opened.append(session)
+                        return session
+                    if not self._has_idle.wait(deadline - time.monotonic()):
+                        raise DatabaseBusyError(
+                            f"all connections of this process ({self._limit}) have been in use "
+                            f"for {WAIT_SECONDS:g} s: raise connections=… or "
+                            "ZOHO_TOKENSTORE_CONNECTIONS, or use fewer threads"
+                        )
+            finally:
+                self._waiting -= 1
 
     def release(self, session: Session) -> None:
         """Take a session back after a call."""
         if not self._keeps_connections:
             _return_connection(session)
-        self._idle.append(session)
+        self.idle.append(session)
         if self._is_closed:
             self._close_idle()
         # A thread counts itself as waiting before it looks for an idle session.
@@ -88,33 +111,9 @@ class SessionPool:
         self._close_idle()
 
     def _close_idle(self) -> None:
-        while self._idle:
+        while self.idle:
             with suppress(IndexError):  # lent just now
-                self._idle.pop().invalidate()
-
-    def _open_or_wait(self) -> Session:
-        deadline = time.monotonic() + WAIT_SECONDS
-        with self._has_idle:
-            self._waiting += 1
-            try:
-                while True:
-                    if self._idle:
-                        try:
-                            return self._idle.pop()
-                        except IndexError:  # taken by a thread that did not wait
-                            continue
-                    if len(self._opened) < self._limit:
-                        session = Session(self._engine)
-                        self._opened.append(session)
-                        return session
-                    if not self._has_idle.wait(deadline - time.monotonic()):
-                        raise DatabaseBusyError(
-                            f"all connections of this process ({self._limit}) have been in use "
-                            f"for {WAIT_SECONDS:g} s: raise connections=… or "
-                            "ZOHO_TOKENSTORE_CONNECTIONS, or use fewer threads"
-                        )
-            finally:
-                self._waiting -= 1
+                self.idle.pop().invalidate()
 
 
 def _return_connection(session: Session) -> None:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
+from zoho_tokenstore.database.compiled import CompiledStatement, row_count
 from zoho_tokenstore.schema.models import CREDENTIAL_LENGTH, companion_table
 
 __all__ = ["AuditLog", "Event"]
@@ -70,7 +71,7 @@ class AuditLog:
         self.enabled = enabled
         self._tokens = tokens
         self._table = companion_table(tokens, "audit")
-        self._insert = insert(self._table)
+        self._insert = CompiledStatement(insert(self._table), row_count)
 
     def append_entry(self, session: Session, event: Event, row: Mapping[str, Any]) -> None:
         """Append an entry for a row that has just been written.
@@ -81,7 +82,7 @@ class AuditLog:
             row: Its columns' values.
         """
         if self.enabled:
-            session.connection().execute(self._insert, self._entry(event, row))
+            self._insert.run(session.connection(), self._entry(event, row))
 
     def with_entry(self, change: Update) -> Insert:
         """Build the statement that changes a row and, if it has, appends an entry.

@@ -1,20 +1,21 @@
 """The statements that find rows, built once for each table, and the row that they mean."""
 
+import json
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
-    JSON,
     Column,
     Select,
     Table,
+    Text,
     bindparam,
     func,
     or_,
     select,
 )
 
+from zoho_tokenstore.database.compiled import CompiledStatement, fetch_all
 from zoho_tokenstore.encryption.codec import RowCodec
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.batches import PAGE_SIZE
@@ -28,13 +29,16 @@ __all__ = ["Lookup", "LookupStatements", "find_despite"]
 DIGEST_PARAMETERS: Final = ("digest_0", "digest_1")
 """Parameters of the digests that a row may have: a keyed one, and a plain one."""
 
-_unpack: Final = itemgetter(0)
+
+def _unpack(row: Sequence[Any]) -> list[Any]:
+    columns: list[Any] = json.loads(row[0])
+    return columns
 
 
 class Lookup(NamedTuple):
     """One statement that finds rows by a field."""
 
-    found: Select[Any]
+    found: CompiledStatement[list[Any]]
     """The rows that may be served, packed if the backend packs rows."""
 
     outdated: Select[Any] | None
@@ -68,14 +72,14 @@ class LookupStatements:
         # Columns instead of entities: loading an entity costs more than the query itself.
         columns = [table.c[name] for name in codec.columns]
         rows = select(*columns)
-        found = select(func.json_array(*columns, type_=JSON)) if packs_rows else rows
+        found = select(func.json_array(*columns, type_=Text)) if packs_rows else rows
         fresh = () if retention is None else retention.fresh
         self.unpack = _unpack if packs_rows else None
 
         def lookup(column: Column[Any], makers: Sequence[Digest]) -> Lookup:
             match = or_(*(column == bindparam(name) for name in DIGEST_PARAMETERS[: len(makers)]))
             return Lookup(
-                found.where(match, *fresh),
+                CompiledStatement(found.where(match, *fresh), fetch_all),
                 None if retention is None else rows.where(match, retention.outdated),
                 tuple(zip(DIGEST_PARAMETERS, makers, strict=False)),
             )

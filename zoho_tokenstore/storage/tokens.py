@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Row, Table, bindparam, select
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.database.compiled import CompiledStatement, row_count
 from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.storage.audit import AuditLog, Event
@@ -70,7 +71,9 @@ class TokenTable:
         change = refreshing_update(table, allowed, backend, sealed=codec.encrypts)
         self._refreshed = refreshed_columns(sealed=codec.encrypts)
         self._audits_in_cte = audit.enabled and backend.writes_in_cte
-        self._refresh = audit.with_entry(change) if self._audits_in_cte else change
+        self._refresh = CompiledStatement(
+            audit.with_entry(change) if self._audits_in_cte else change, row_count
+        )
         self.refreshes_in_one_statement = self._audits_in_cte or not audit.enabled
         # A sealed row that is updated keeps its id, which its seal has to be bound to.
         self._upsert = (
@@ -106,8 +109,7 @@ class TokenTable:
         found: Sequence[Sequence[Any]] = ()
         for lookup in self._lookups.by_field[rule.field]:
             parameters = self._parameters(rule, token, lookup)
-            # Without the session's own execute(): looking for entities is a tenth of a lookup.
-            found = session.connection().execute(lookup.found, parameters).all()
+            found = lookup.found.run(session.connection(), parameters)
             if found:
                 break
         if self._lookups.unpack is not None:
@@ -229,8 +231,7 @@ class TokenTable:
         parameters |= codec.save_parameters
         if self._audits_in_cte:
             parameters |= self._audit.entry_parameters("refreshed", values)
-        updated = session.connection().execute(self._refresh, parameters)
-        if not updated.rowcount:
+        if not self._refresh.run(session.connection(), parameters):
             return None
         if not self._audits_in_cte:
             self._audit.append_entry(session, "refreshed", values)
