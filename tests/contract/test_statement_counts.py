@@ -21,6 +21,11 @@ def keyring(request):
 
 
 @pytest.fixture
+def url(shared_url):
+    return shared_url
+
+
+@pytest.fixture
 def store(url, audit, keyring):
     with SQLAlchemyTokenStore(url, audit=audit, keyring=keyring) as store:
         store.save_token(login("alice"))

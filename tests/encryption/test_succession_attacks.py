@@ -19,6 +19,11 @@ def present(user):
 
 
 @pytest.fixture
+def url(shared_url):
+    return shared_url
+
+
+@pytest.fixture
 def attacker(url):
     attacker = Attacker(url)
     yield attacker

@@ -29,6 +29,9 @@ Hook: TypeAlias = Callable[[Call], tuple[int, Response] | None]
 OAUTH_PATH: Final = "/oauth/v2/token"
 CONSENT_PATH: Final = "/oauth/v2/auth"
 
+STOP_SECONDS: Final = 0.05
+"""How long the server may take to notice that it is stopped."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -96,7 +99,9 @@ class LocalZoho:
         self.hook: Hook | None = None
         self.delay = delay
         self.requests: list[Request] = []
-        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": STOP_SECONDS}, daemon=True
+        )
 
     @property
     def url(self) -> str:
