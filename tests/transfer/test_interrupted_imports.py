@@ -39,8 +39,6 @@ def started(sqlite_url, *arguments):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A run of the tests in the background ignores Ctrl-C, and what it starts would as well.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no threads
     )
 
 
