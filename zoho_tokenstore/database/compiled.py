@@ -1,4 +1,4 @@
-"""The statements of every lookup and save: compiled once by SQLAlchemy, and run by the driver.
+"""Statements that are run very often: compiled once by SQLAlchemy, and run by the driver.
 
 To run a compiled statement, SQLAlchemy looks for it in a cache, and prepares events and a result:
 that takes longer than SQLite needs for the statement, and half as long as a server (``make

@@ -7,9 +7,10 @@ from typing import Any
 from sqlalchemy import Row, Table, bindparam, select
 from sqlalchemy.orm import Session
 
-from zoho_tokenstore.database.compiled import CompiledStatement, row_count
+from zoho_tokenstore.database.compiled import CompiledStatement, fetch_all, row_count
 from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.errors import DecryptionError
+from zoho_tokenstore.schema.models import UtcDateTime
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.batches import AddToken, Batches
 from zoho_tokenstore.storage.keys import TableKeys, may_save
@@ -76,17 +77,19 @@ class TokenTable:
         )
         self.refreshes_in_one_statement = self._audits_in_cte or not audit.enabled
         # A sealed row that is updated keeps its id, which its seal has to be bound to.
-        self._upsert = (
+        upsert = (
             sealing_insert(table, allowed)
             if codec.encrypts
             else upsert_statement(table, allowed, backend)
         )
-        self._upsert_returning = (
-            None if self._upsert is None else self._upsert.returning(table.c.id, table.c.created_at)
-        )
-        self._id_by_identity = select(table.c.id, table.c.created_at).where(
-            table.c.identity_digest == bindparam("identity_digest")
-        )
+        # The row's id, and whether it is new. Which of the two is run depends on the database.
+        saved = table.c.id, table.c.created_at == bindparam("created_at", type_=UtcDateTime)
+        by_identity = select(*saved).where(table.c.identity_digest == bindparam("identity_digest"))
+        self._saved = CompiledStatement(by_identity, fetch_all)
+        self._upsert = self._upsert_returning = None
+        if upsert is not None:
+            self._upsert = CompiledStatement(upsert, row_count)
+            self._upsert_returning = CompiledStatement(upsert.returning(*saved), fetch_all)
         self._superseded = select(table.c.superseded_digest).where(
             table.c.id_digest == bindparam("key")
         )
@@ -272,15 +275,14 @@ class TokenTable:
         values = self._encode(row, self.codec.digest) | self.codec.save_parameters
         values |= {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
-            saved = connection.execute(self._upsert_returning, values).first()
-        elif connection.execute(self._upsert, values).rowcount:
-            saved = connection.execute(self._id_by_identity, values).first()
+            saved = self._upsert_returning.run(connection, values)
+        elif self._upsert.run(connection, values):
+            saved = self._saved.run(connection, values)
         else:
             return None
-        if saved is None:
+        if not saved:
             return None
-        key: str = saved.id
-        is_new = saved.created_at == now
+        ((key, is_new),) = saved
         values["id"] = key
         self._audit.append_entry(session, "created" if is_new else "refreshed", values)
-        return key
+        return str(key)
