@@ -34,7 +34,8 @@ OWNERS: Final = (
     ("psycopg", DRIVER),
     ("sqlalchemy", "SQLAlchemy"),
     ("zohocrmsdk", "the SDK"),
-    ("encryption.py", "encryption"),
+    ("/database/compiled.py", DRIVER),
+    ("/encryption/", "encryption"),
     ("digests.py", "digests"),
     ("zoho_tokenstore/", "zoho_tokenstore"),
 )

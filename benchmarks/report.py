@@ -7,6 +7,7 @@ from benchmarks.summary import summary
 from benchmarks.tables import (
     DATABASES,
     NONE,
+    SPACE,
     call_time,
     code,
     databases_of,
@@ -15,7 +16,7 @@ from benchmarks.tables import (
     table,
     unique,
 )
-from benchmarks.targets import records_of
+from benchmarks.targets import OURS, records_of
 from zoho_tokenstore.database.connections import DEFAULT_CONNECTIONS
 
 __all__ = ["pages"]
@@ -41,8 +42,8 @@ The store is compared with its lower bounds (bare drivers and SQLAlchemy Core), 
 - All peers store the same tokens, and take turns in a random order: 15 rounds of some
   hundredths of a second each, three if a call is slow. A disturbance of the machine therefore
   affects all of them.
-- A figure is the median of the rounds' means. Tables of calls also give the middle half of the
-  rounds if its ends differ by more than a tenth.
+- A figure is the median of the rounds' means. The tables of lookups also give the middle half of
+  the rounds if its ends differ by more than a tenth.
 - Machines differ, and shared ones differ from minute to minute. Read the ratios within a table,
   and do not compare times across machines.
 - A dash is a figure that was not measured: the peer does not support the operation, failed (the
@@ -98,7 +99,7 @@ def _lookups(results: Results) -> Iterator[str]:
         rows = [
             [
                 peer,
-                *(call_time(chosen, rows=size, peer=peer) for size in sizes),
+                *(call_time(chosen, spread=True, rows=size, peer=peer) for size in sizes),
                 _times(chosen, peer),
             ]
             for peer in unique(one["peer"] for one in chosen)
@@ -153,14 +154,14 @@ def _profile(results: Results) -> Iterator[str]:
             "code counts as its caller's, so AES-GCM is in encryption."
         )
         rows = [
-            [
-                f"{one['operation']}, {one['peer']}",
-                DATABASES[one["database"]],
-                *(f"{100 * one['shares'].get(owner, 0):.0f}" for owner in owners),
-            ]
-            for one in records
+            [owner, *(f"{100 * one['shares'].get(owner, 0):.0f}" for one in records)]
+            for owner in owners
         ]
-        yield table(["", "on", *owners], rows)
+        heads = (
+            f"{one['operation']}, {DATABASES[one['database']]}{one['peer'].removeprefix(OURS)}"
+            for one in records
+        )
+        yield table(["", *heads], rows)
 
 
 def _load(results: Results) -> Iterator[str]:
@@ -213,15 +214,21 @@ def _throughput(results: Results) -> Iterator[str]:
             [
                 one["peer"],
                 DATABASES[one["database"]],
-                str(one["processes"]),
-                str(one["threads"]),
+                _workers(one["processes"], one["threads"]),
                 *_pace(one, one["calls_per_second"]),
                 f"{one['failed']:,}",
             ]
             for one in records
         ]
-        heads = ["", "on", "processes", "threads", "calls per second", *PACE, "failed"]
+        heads = ["", "on", "workers", "calls per second", *PACE, "failed"]
         yield table(heads, rows)
+
+
+def _workers(processes: int, threads: int) -> str:
+    """Name the workers: processes of one thread, or threads of one process."""
+    if threads > 1:
+        return f"{threads}{SPACE}threads"
+    return f"{processes}{SPACE}process{'es' * (processes > 1)}"
 
 
 def _pace(record: Mapping[str, Any], rate: float) -> list[str]:
@@ -257,9 +264,9 @@ def _memory(results: Results) -> Iterator[str]:
         rows = [
             [
                 one["operation"],
-                f"{one['early_mib']} MiB",
-                f"{one['peak_mib']} MiB",
-                f"{one['seconds']:.0f} s",
+                f"{one['early_mib']}{SPACE}MiB",
+                f"{one['peak_mib']}{SPACE}MiB",
+                f"{one['seconds']:.0f}{SPACE}s",
                 f"{one['rows'] / one['seconds']:,.0f}",
             ]
             for one in records

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from benchmarks.tables import DATABASES, NONE, format_number, format_time, table
+from benchmarks.tables import DATABASES, NONE, SPACE, format_number, format_time, table
 from benchmarks.targets import OURS, evaluate, latency_of, records_of
 
 __all__ = ["summary"]
@@ -136,7 +136,7 @@ def _goals(results: Results) -> Iterator[str]:
     }
     for met, title in sections.items():
         rows = [
-            [text, goal, NONE if found is None else format_number(found)]
+            [text, goal.replace(" ", SPACE), NONE if found is None else format_number(found)]
             for text, goal, found, is_met in verdicts
             if is_met is met
         ]

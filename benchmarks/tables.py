@@ -6,6 +6,7 @@ from typing import Any, Final
 __all__ = [
     "DATABASES",
     "NONE",
+    "SPACE",
     "call_time",
     "code",
     "databases_of",
@@ -17,6 +18,8 @@ __all__ = [
 ]
 
 NONE: Final = "\N{EN DASH}"
+SPACE: Final = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit, so that no row of a table is taller than its first cell."""
 
 DATABASES: Final = {
     "sqlite": "SQLite",
@@ -44,15 +47,15 @@ def format_time(seconds: float | None) -> str:
         return NONE
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= 0.9995 * size:  # three digits of what is less are less, too
-            return f"{format_number(seconds / size)} {unit}"
-    return f"{format_number(seconds / 1e-6)} µs"
+            return f"{format_number(seconds / size)}{SPACE}{unit}"
+    return f"{format_number(seconds / 1e-6)}{SPACE}µs"
 
 
 def format_range(first: float, last: float) -> str:
     """Return two times, the first without its unit if the last has the same."""
     start, end = format_time(first), format_time(last)
-    number, unit = start.split()
-    return f"{number if end.endswith(f' {unit}') else start}\N{EN DASH}{end}"
+    number, unit = start.split(SPACE)
+    return f"{number if end.endswith(SPACE + unit) else start}\N{EN DASH}{end}"
 
 
 def format_number(value: float) -> str:
@@ -62,12 +65,12 @@ def format_number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def call_time(records: Iterable[Mapping[str, Any]], **wanted: Any) -> str:
-    """Return a call's time, with the middle half of the rounds if it is wide."""
+def call_time(records: Iterable[Mapping[str, Any]], *, spread: bool = False, **wanted: Any) -> str:
+    """Return a call's time; if asked for, with the middle half of the rounds if it is wide."""
     for one in records:
         if all(one[name] == value for name, value in wanted.items()) and "median" in one:
             first, third = one["quartiles"]
-            wide = third > 1.1 * first
+            wide = spread and third > 1.1 * first
             return format_time(one["median"]) + (f" ({format_range(first, third)})" if wide else "")
     return NONE
 

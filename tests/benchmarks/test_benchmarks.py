@@ -6,6 +6,7 @@ import pytest
 from benchmarks.plots import draw
 from benchmarks.report import pages
 from benchmarks.results import add_section, read_results
+from benchmarks.tables import SPACE
 from benchmarks.targets import TARGETS
 
 AGAINST_BARE = next(target for target in TARGETS if "bare sqlite3" in target.text)
@@ -57,12 +58,17 @@ def test_a_promise_is_kept_or_broken_by_the_ratio_of_one_run(results):
     assert (found, AGAINST_DBSTORE.is_met(found)) == (pytest.approx(4), False)
 
 
+def written(results):
+    """Return the pages, with ordinary spaces."""
+    return {path: text.replace(SPACE, " ") for path, text in pages(results).items()}
+
+
 def section_of(text, title):
     return text.split(f"## {title}\n")[1].split("\n## ")[0]
 
 
 def test_the_first_page_has_a_section_for_what_is_met_missed_and_not_measured(results):
-    text = pages(results)["performance.md"]
+    text = written(results)["performance.md"]
     met = section_of(text, "Goals that are met")
     assert f"| {AGAINST_BARE.text} | at most 9 | 8 |" in met
     missed = section_of(text, "Goals that are not met")
@@ -73,14 +79,14 @@ def test_the_first_page_has_a_section_for_what_is_met_missed_and_not_measured(re
 def test_the_first_page_begins_with_what_a_call_costs(results):
     calls = results["latency"]["records"]
     calls.append(call("postgresql", "zoho_tokenstore", 0.2e-3, rows=1_000))
-    text = pages(results)["performance.md"].split("## Goals")[0]
+    text = written(results)["performance.md"].split("## Goals")[0]
     assert "A lookup takes 200 µs on PostgreSQL." in text
     assert "| **zoho_tokenstore** | PostgreSQL | 200 µs | \N{EN DASH} | \N{EN DASH} |" in text
     assert "| **zoho_tokenstore** | SQLite | 1 | 16 of 16 |" in text
 
 
 def test_the_pages_show_times_and_what_a_peer_failed_at(results):
-    found = pages(results)
+    found = written(results)
     assert "| zoho_tokenstore | 80 µs | 8.00 |" in found["performance/lookups.md"]
     assert "| DBStore | 1 ms | \N{EN DASH} |" in found["performance/lookups.md"]
     failed = "- DBStore on MariaDB, save new, 1,000 tokens: `duplicate`"
@@ -94,7 +100,13 @@ def test_the_page_about_workers_shows_threads_that_share_a_store(tmp_path):
     record |= {"lookups_per_second": 3_721.4, "p50": 2e-3, "p99": 21e-3, "wrong": 0}
     add_section(path, "threads", [record], [])
     line = "| zoho_tokenstore | MariaDB | 64 | 3,721 | 2 ms | 21 ms | 0 | 2 |"
-    assert line in pages(read_results(path))["performance/workers.md"]
+    assert line in written(read_results(path))["performance/workers.md"]
+
+
+def test_a_number_and_its_unit_stay_on_one_line(results):
+    found = pages(results)
+    assert f"| 80{SPACE}µs |" in found["performance/lookups.md"]
+    assert f"| at{SPACE}most{SPACE}9 |" in found["performance.md"]
 
 
 @pytest.mark.parametrize(
@@ -104,11 +116,11 @@ def test_the_page_about_workers_shows_threads_that_share_a_store(tmp_path):
 def test_the_page_shows_times_without_exponents(tmp_path, seconds, shown):
     path = tmp_path / "results.json"
     add_section(path, "latency", [call("sqlite", "zoho_tokenstore", seconds)], [])
-    assert f"| zoho_tokenstore | {shown} |" in pages(read_results(path))["performance/lookups.md"]
+    assert f"| zoho_tokenstore | {shown} |" in written(read_results(path))["performance/lookups.md"]
 
 
 def test_a_page_of_nothing_can_be_written():
-    text = section_of(pages({})["performance.md"], "Goals that were not measured")
+    text = section_of(written({})["performance.md"], "Goals that were not measured")
     assert all(f"| {target.text} |" in text for target in TARGETS)
 
 
@@ -137,8 +149,26 @@ def test_the_same_results_make_the_same_pictures(tmp_path, results):
         ([70e-6, 2e-3], "80 µs (70 µs\N{EN DASH}2 ms)"),
     ],
 )
-def test_the_page_shows_the_middle_half_of_the_rounds_where_it_is_wide(tmp_path, quartiles, shown):
+def test_the_page_of_lookups_shows_the_middle_half_of_the_rounds_where_it_is_wide(
+    tmp_path, quartiles, shown
+):
     path = tmp_path / "results.json"
-    record = call("sqlite", "zoho_tokenstore", 80e-6) | {"quartiles": quartiles}
+    record = call("sqlite", "zoho_tokenstore", 80e-6, rows=1_000) | {"quartiles": quartiles}
     add_section(path, "latency", [record], [])
-    assert f"| zoho_tokenstore | {shown} |" in pages(read_results(path))["performance/lookups.md"]
+    found = written(read_results(path))
+    assert f"| zoho_tokenstore | {shown} |" in found["performance/lookups.md"]
+    assert "| zoho_tokenstore | 80 µs |" in found["performance/operations.md"]
+
+
+@pytest.mark.parametrize(
+    ("processes", "threads", "workers"),
+    [(1, 1, "1 process"), (4, 1, "4 processes"), (1, 8, "8 threads")],
+)
+def test_the_page_about_workers_names_them(tmp_path, processes, threads, workers):
+    path = tmp_path / "results.json"
+    record = {"database": "sqlite", "peer": "zoho_tokenstore", "failed": 0, "wrong": 0}
+    record |= {"processes": processes, "threads": threads}
+    record |= {"calls_per_second": 1_000.0, "p50": 1e-3, "p99": 2e-3}
+    add_section(path, "throughput", [record], [])
+    line = f"| zoho_tokenstore | SQLite | {workers} | 1,000 | 1 ms | 2 ms | 0 | 0 |"
+    assert line in written(read_results(path))["performance/workers.md"]
