@@ -293,5 +293,6 @@ def _rate(records: Iterable[Mapping[str, Any]], database: str, peer: str) -> str
 def _crowd(records: Iterable[Mapping[str, Any]], database: str, peer: str, number: int) -> str:
     for one in records:
         if (one["database"], one["peer"], one["processes"]) == (database, peer, number):
-            return f"{one['refreshes']}, {one['succeeded']} of {number}, {one['seconds']:.1f} s"
+            served = f"{one['succeeded']}{SPACE}of{SPACE}{number}"
+            return f"{one['refreshes']}, {served}, {one['seconds']:.1f}{SPACE}s"
     return NONE

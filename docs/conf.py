@@ -30,6 +30,7 @@ extensions = [
 ]
 html_theme = "furo"
 html_title = "zoho_tokenstore"
+html_domain_indices = False  # one module
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 exclude_patterns = ["_build"]
