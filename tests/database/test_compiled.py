@@ -104,10 +104,11 @@ def test_parameters_may_be_used_more_than_once_and_in_any_order(run):
 
 
 def test_a_connection_whose_statement_was_interrupted_is_not_used_again(run, database):
+    run("SELECT :what", what="connected")
     with interrupted_after(0.2):
         run(SECONDS_LONG[database.url.get_backend_name()])
     assert [tuple(row) for row in run("SELECT :what", what="mine")] == [("mine",)]
-    interrupted, next_one = run.connections
+    _, interrupted, next_one = run.connections
     assert next_one is not interrupted
 
 
@@ -122,8 +123,10 @@ def test_an_error_of_the_driver_is_sqlalchemys_and_shows_no_values(run):
 
 
 def test_another_error_closes_the_connection(run):
-    with pytest.raises(DatabaseUnavailableError, match="UnicodeEncodeError"):
+    with pytest.raises(DatabaseUnavailableError, match="UnicodeEncodeError") as raised:
         run("SELECT :what", what="\ud800")
+    assert isinstance(raised.value.__cause__, UnicodeEncodeError)
+    assert raised.value.__cause__.__cause__ is None, "who follows the causes comes to an end"
     run("SELECT :what", what="mine")
     failed, next_one = run.connections
     assert next_one is not failed

@@ -12,7 +12,7 @@ from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Dialect, Insert, Select, TextClause, Update
-from sqlalchemy.engine.interfaces import DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPICursor, DBAPIModule
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
@@ -114,32 +114,30 @@ class CompiledStatement(Generic[T]):
             cursor.execute(form.text, arguments)
             result = self._take(cursor)
             cursor.close()
-        except Exception as error:
-            raise _as_sqlalchemy(error, form.text, connection, cursor) from error
         except BaseException as error:
-            # Interrupted: what comes next on this connection may be the answer to this statement.
-            connection.invalidate(error)
+            if isinstance(error, connection.dialect.loaded_dbapi.Error):
+                raise _as_sqlalchemy(error, form.text, connection, cursor) from error
+            if not isinstance(error, Exception):
+                # Interrupted: what comes next on this connection may be this statement's answer.
+                connection.invalidate(error)
             raise
         return result
 
 
 def _as_sqlalchemy(
-    error: Exception, text: str, connection: Connection, cursor: DBAPICursor | None
+    error: DBAPIModule.Error, text: str, connection: Connection, cursor: DBAPICursor | None
 ) -> BaseException:
-    """Return what SQLAlchemy raises for an error of the driver; any other error as it is."""
+    """Return what SQLAlchemy raises for an error of the driver."""
     if cursor is not None:
         with suppress(Exception):
             cursor.close()
     dialect = connection.dialect
-    driver_error = dialect.loaded_dbapi.Error
-    if not isinstance(error, driver_error):
-        return error
     dead = dialect.is_disconnect(error, connection.connection.dbapi_connection, cursor)
     return DBAPIError.instance(
         text,
         None,
         error,
-        driver_error,
+        dialect.loaded_dbapi.Error,
         hide_parameters=True,
         connection_invalidated=dead,
         dialect=dialect,
