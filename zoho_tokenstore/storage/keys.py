@@ -77,14 +77,14 @@ class KeyTable:
         )
 
 
-def may_save(tokens: Table, codec: RowCodec) -> ColumnElement[bool]:
-    """Build the condition under which a statement may save what a codec has encoded.
+def may_save(tokens: Table, *, sealed: bool) -> ColumnElement[bool]:
+    """Build the condition under which a statement may save rows.
 
-    Readable rows, as long as the table has no keys; sealed ones, as long as it lists
+    Readable ones, as long as the table has no keys; sealed ones, as long as it lists
     ``sealing_key`` with the index key that ``index_digest`` identifies.
     """
     keys = companion_table(tokens, "key").c
-    if not codec.encrypts:
+    if not sealed:
         return ~exists(select(keys.key_id))
     return exists(
         select(keys.key_id).where(

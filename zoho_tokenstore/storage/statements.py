@@ -1,6 +1,10 @@
-"""The statements that change rows, built once for each table."""
+"""The statements that change rows, built once in a process for each table.
+
+An application may make a store for every user, and to build them takes longer than to use them.
+"""
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -22,6 +26,7 @@ from sqlalchemy import (
 )
 
 from zoho_tokenstore.database.dialects import Backend
+from zoho_tokenstore.storage.keys import may_save
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS
 from zoho_tokenstore.tokens.record import SECRET_FIELDS
 
@@ -64,6 +69,7 @@ InsertedValues: TypeAlias = Any
 """The dialects' collections of the values that an insert proposed."""
 
 
+@lru_cache
 def merging_update(table: Table, *, sealed: bool) -> Update:
     """Build the update of the row ``row_digest``; each value is ``new_`` and its column's name.
 
@@ -85,12 +91,14 @@ def merging_update(table: Table, *, sealed: bool) -> Update:
     return update(table).where(row).ordered_values(*values.items())
 
 
+@lru_cache
 def remembering_update(table: Table) -> Update:
     """Build the update of what the row ``row_digest`` has superseded, to a ``new_`` value."""
     row = table.c.id_digest == bindparam("row_digest")
     return update(table).where(row).values(superseded_digest=_new(table, "superseded_digest"))
 
 
+@lru_cache
 def forgetting_update(table: Table) -> Update:
     """Build the update that forgets what the row ``row_digest`` with a login has superseded."""
     return (
@@ -102,9 +110,8 @@ def forgetting_update(table: Table) -> Update:
     )
 
 
-def refreshing_update(
-    table: Table, may_save: ColumnElement[bool], backend: Backend, *, sealed: bool
-) -> Update:
+@lru_cache
+def refreshing_update(table: Table, backend: Backend, *, sealed: bool) -> Update:
     """Build the update of a row whose login stays the same, with new values for the rest.
 
     It takes ``new_`` values of :func:`refreshed_columns`, and changes nothing when the row is of
@@ -114,7 +121,6 @@ def refreshing_update(
 
     Args:
         table: The token table.
-        may_save: The condition that :func:`~zoho_tokenstore.storage.keys.may_save` builds.
         backend: The kind of database.
         sealed: Whether the secrets are sealed.
     """
@@ -126,7 +132,7 @@ def refreshing_update(
         update(table)
         .where(table.c.id_digest == _new(table, "id_digest"))
         .where(table.c.identity_digest == _new(table, "identity_digest"), *unchanged)
-        .where(stays, may_save)
+        .where(stays, may_save(table, sealed=sealed))
         .ordered_values(
             ("login_at", _login_at(table, lambda name: _new(table, name))),
             *((name, _new_or_stored(table, name)) for name in changed),
@@ -155,9 +161,8 @@ def _keeps_sealed_row(table: Table) -> Iterator[ColumnElement[bool]]:
         yield or_(_new(table, name).is_not(None), table.c[name].is_(None))
 
 
-def upsert_statement(
-    table: Table, may_save: ColumnElement[bool], backend: Backend
-) -> Insert | None:
+@lru_cache
+def upsert_statement(table: Table, backend: Backend) -> Insert | None:
     """Build the statement that inserts a token's row, or updates the row of the same identity.
 
     It takes a value for every column, and changes nothing when any other row shares an id, a user
@@ -167,7 +172,6 @@ def upsert_statement(
 
     Args:
         table: The token table.
-        may_save: The condition that :func:`~zoho_tokenstore.storage.keys.may_save` builds.
         backend: The kind of database.
 
     Returns:
@@ -178,12 +182,13 @@ def upsert_statement(
     values = select(*(_value(table, name) for name in names)).where(
         *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
         ~_must_be_read(table, backend),
-        may_save,
+        may_save(table, sealed=False),
     )
     return backend.upsert(table, names, values, lambda inserted: _merged(table, inserted))
 
 
-def sealing_insert(table: Table, may_save: ColumnElement[bool]) -> Insert:
+@lru_cache
+def sealing_insert(table: Table) -> Insert:
     """Build the statement that inserts a sealed row whose login is new.
 
     It takes a value for every column, and inserts nothing when any row shares an id, a user name or
@@ -191,13 +196,12 @@ def sealing_insert(table: Table, may_save: ColumnElement[bool]) -> Insert:
 
     Args:
         table: The token table.
-        may_save: The condition that :func:`~zoho_tokenstore.storage.keys.may_save` builds.
     """
     names = [column.name for column in table.columns if column.name not in OF_STORED_ROWS]
     rows = select(*(_value(table, name) for name in names)).where(
         *(~_is_taken(table, name) for name in DIGEST_COLUMNS.values()),
         ~exists().where(table.alias().c.key_id.is_(None)),
-        may_save,
+        may_save(table, sealed=True),
     )
     return insert(table).from_select(names, rows)
 

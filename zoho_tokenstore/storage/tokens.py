@@ -13,7 +13,7 @@ from zoho_tokenstore.errors import DecryptionError
 from zoho_tokenstore.schema.models import UtcDateTime
 from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.batches import AddToken, Batches
-from zoho_tokenstore.storage.keys import TableKeys, may_save
+from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.lookups import Lookup, LookupStatements, find_despite
 from zoho_tokenstore.storage.retention import Retention
@@ -68,8 +68,7 @@ class TokenTable:
         self._lookups = LookupStatements(
             table, codec, packs_rows=backend.packs_rows, retention=retention
         )
-        allowed = may_save(table, codec)
-        change = refreshing_update(table, allowed, backend, sealed=codec.encrypts)
+        change = refreshing_update(table, backend, sealed=codec.encrypts)
         self._refreshed = refreshed_columns(sealed=codec.encrypts)
         self._audits_in_cte = audit.enabled and backend.writes_in_cte
         self._refresh = CompiledStatement(
@@ -77,11 +76,7 @@ class TokenTable:
         )
         self.refreshes_in_one_statement = self._audits_in_cte or not audit.enabled
         # A sealed row that is updated keeps its id, which its seal has to be bound to.
-        upsert = (
-            sealing_insert(table, allowed)
-            if codec.encrypts
-            else upsert_statement(table, allowed, backend)
-        )
+        upsert = sealing_insert(table) if codec.encrypts else upsert_statement(table, backend)
         # The row's id, and whether it is new. Which of the two is run depends on the database.
         saved = table.c.id, table.c.created_at == bindparam("created_at", type_=UtcDateTime)
         by_identity = select(*saved).where(table.c.identity_digest == bindparam("identity_digest"))
