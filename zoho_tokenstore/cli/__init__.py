@@ -81,6 +81,9 @@ def options(
     context.obj = url
 
 
+_command: Final = typer.main.get_command(app)
+
+
 def main() -> None:
     """Run the command line and end the process with its exit status."""
     tolerate_encodings()
@@ -90,7 +93,7 @@ def main() -> None:
 
 def _status() -> int:
     try:
-        status = app(standalone_mode=False)
+        status = _command(standalone_mode=False)
         flush_output()
     except typer.TyperException as error:
         _print_usage_error(error)

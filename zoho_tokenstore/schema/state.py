@@ -132,9 +132,7 @@ class TokenSchema:
         if not present and revision != HEAD:
             return SchemaState.FOREIGN
         if revision == HEAD:
-            return (
-                SchemaState.INCOMPLETE if self.missing_tables(connection) else SchemaState.CURRENT
-            )
+            return SchemaState.INCOMPLETE if self._missing(inspector) else SchemaState.CURRENT
         # Where DDL is not transactional, a revision's table can be there before its number is.
         later = (table.name for table in self.tables_after(revision))
         cut_short = any(inspector.has_table(name, schema=self.namespace) for name in later)
@@ -142,7 +140,9 @@ class TokenSchema:
 
     def missing_tables(self, connection: Connection) -> list[Table]:
         """Return the tables of this release that the database does not have."""
-        inspector = inspect(connection)
+        return self._missing(inspect(connection))
+
+    def _missing(self, inspector: Inspector) -> list[Table]:
         return [
             table
             for table in self.tables
