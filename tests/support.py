@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from multiprocessing import forkserver
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -134,14 +135,17 @@ def sdk_error(kind: type[TokenStoreError], match: str = "") -> Iterator[Any]:
 class Crowd:
     """Processes that start together.
 
-    They are forked from a server process that has imported the SDK and nothing else, so that
-    neither threads nor connections of the test come along.
+    They are forked from a server process that has imported the SDK and this module and has used
+    neither, so that no threads and no connections of the test come along.
     """
 
     def __init__(self) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        # By names that need no path of the tests: Python 3.11 preloads before it has been told any.
-        self._context.set_forkserver_preload(["pytest", "hypothesis", *sdks.MODULES])
+        self._context.set_forkserver_preload([__name__, *sdks.MODULES])
+        with pytest.MonkeyPatch.context() as patched:
+            # Python 3.11 preloads before it has been told the path of the tests.
+            patched.setenv("PYTHONPATH", str(Path(__file__).parent))
+            forkserver.ensure_running()
 
     def run(self, work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Call ``work`` with each of the arguments, all at once; return what each returned."""

@@ -35,6 +35,11 @@ SECRETS = ("client_secret", "refresh_token", "access_token", "grant_token")
 
 
 @pytest.fixture
+def url(shared_url):
+    return shared_url
+
+
+@pytest.fixture
 def database(url):
     """Run SQL without the store; a query returns its rows."""
     engine = create_engine(url)

@@ -28,6 +28,11 @@ BOTH = f"{NEW},{OLD}"
 
 
 @pytest.fixture
+def url(shared_url):
+    return shared_url
+
+
+@pytest.fixture
 def run(url):
     engine = create_engine(url)
 

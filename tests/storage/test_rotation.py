@@ -27,6 +27,11 @@ OLD_ID, NEW_ID = "old", "new"
 BOTH = f"{NEW},{OLD}"
 
 
+@pytest.fixture
+def url(shared_url):
+    return shared_url
+
+
 def opened(url, keys, **options):
     keyring = Keyring.from_text(keys) if keys else None
     return SQLAlchemyTokenStore(url, keyring=keyring, **options)
