@@ -5,7 +5,7 @@ import signal
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
 from support import login, make_token
@@ -130,3 +130,35 @@ def test_another_error_closes_the_connection(run):
     run("SELECT :what", what="mine")
     failed, next_one = run.connections
     assert next_one is not failed
+
+
+@pytest.fixture
+def inserts():
+    """The statements that insert tokens, as SQLAlchemy hands them to a driver."""
+    inserts = []
+
+    def note(_connection, _cursor, statement, parameters, _context, _many):
+        if statement.startswith("INSERT INTO oauthtoken "):
+            inserts.append((statement, parameters))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    yield inserts
+    event.remove(Engine, "before_cursor_execute", note)
+
+
+def save_ten_users(url):
+    with SQLAlchemyTokenStore(url) as store:
+        store.save_tokens([login(f"user {number}") for number in range(10)])
+        assert len(store.get_tokens()) == 10
+
+
+def test_the_rows_of_a_batch_are_handed_to_the_driver_together(url, inserts):
+    save_ten_users(url)
+    ((_, parameters),) = inserts
+    assert len(parameters) == 10
+
+
+def test_psycopg2_is_given_one_statement_with_all_rows(open_database, inserts):
+    save_ten_users(open_database("postgresql+psycopg2"))
+    ((statement, _),) = inserts
+    assert statement.count("%(user_name__") == 10, "it would send one row after the other"

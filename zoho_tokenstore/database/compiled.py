@@ -6,7 +6,7 @@ bench``). Where somebody would miss it, it is done all the same.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from operator import attrgetter, methodcaller
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeAlias, TypeVar
@@ -68,6 +68,14 @@ class CompiledForm(NamedTuple):
             None if compiled.positional else names,
         )
 
+    def arguments(self, parameters: Mapping[str, Any]) -> tuple[Any, ...] | dict[str, Any]:
+        """Return the parameters as the driver takes them."""
+        values = [
+            parameters[name] if convert is None else convert(parameters[name])
+            for name, convert in self.parameters
+        ]
+        return tuple(values) if self.names is None else dict(zip(self.names, values, strict=True))
+
 
 class CompiledStatement(Generic[T]):
     """A statement that is run very often, on one database.
@@ -122,6 +130,24 @@ class CompiledStatement(Generic[T]):
                 connection.invalidate(error)
             raise
         return result
+
+    def run_many(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Run it with the parameters of each of the rows, of which there is at least one.
+
+        SQLAlchemy runs it: all that it is spared is to look at each value of each row, which takes
+        longer than to insert the row.
+
+        Raises:
+            DBAPIError: It failed.
+        """
+        dialect = connection.dialect
+        if dialect.use_insertmanyvalues_wo_returning:  # psycopg2 would send one after the other
+            connection.execute(self._statement, rows)
+            return
+        form = self._form
+        if form is None:
+            form = self._form = CompiledForm.of(self._statement, dialect)
+        connection.exec_driver_sql(form.text, list(map(form.arguments, rows)))
 
 
 def _as_sqlalchemy(

@@ -111,9 +111,9 @@ class AuditLog:
         }
 
     def append_for_rows(
-        self, session: Session, event: Event, condition: ColumnElement[bool]
+        self, session: Session, event: Event, condition: ColumnElement[bool], **parameters: Any
     ) -> None:
-        """Append an entry for each stored row that fits a condition.
+        """Append an entry for each stored row that fits a condition, which takes the parameters.
 
         The database makes them from its rows, which takes far less than to send them.
         """
@@ -130,7 +130,7 @@ class AuditLog:
             "credential": func.substr(digest, 1, CREDENTIAL_LENGTH),
         }
         entries = select(*values.values()).where(condition)
-        session.execute(insert(self._table).from_select(list(values), entries))
+        session.execute(insert(self._table).from_select(list(values), entries), parameters)
 
     def read_entries(self, session: Session, after: str) -> Sequence[Row[Any]]:
         """Return the next entries, in chronological order.

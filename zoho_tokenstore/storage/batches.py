@@ -5,9 +5,10 @@ from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any, Final
 
-from sqlalchemy import Row, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Row, Table, bindparam, delete, or_, select, update
 from sqlalchemy.orm import Session
 
+from zoho_tokenstore.database.compiled import CompiledStatement, row_count
 from zoho_tokenstore.database.dialects import Backend
 from zoho_tokenstore.database.sessions import call_after_commit
 from zoho_tokenstore.encryption.cipher import owner_of
@@ -16,7 +17,11 @@ from zoho_tokenstore.storage.audit import AuditLog, Event
 from zoho_tokenstore.storage.keys import TableKeys
 from zoho_tokenstore.storage.limits import encoder_of
 from zoho_tokenstore.storage.notices import warn_of_new_domain, warn_of_superseded
-from zoho_tokenstore.storage.statements import merging_update, remembering_update
+from zoho_tokenstore.storage.statements import (
+    inserting_statement,
+    merging_update,
+    remembering_update,
+)
 from zoho_tokenstore.tokens.batch_plan import BatchPlan
 from zoho_tokenstore.tokens.digests import DIGEST_COLUMNS, Digest
 from zoho_tokenstore.tokens.digests import digest as plain_digest
@@ -49,13 +54,14 @@ class Batches:
         self._encode = encoder_of(codec, backend)
         self._keys = keys
         self._audit = audit
-        self._key = key = table.c.id_digest
+        key = table.c.id_digest
+        self._written = backend.one_of(key)
         columns = (*codec.columns, "identity_digest", "superseded_digest")
         self._related = select(*(table.c[name] for name in columns)).where(
             or_(*(backend.one_of(table.c[name]) for name in DIGEST_COLUMNS.values()))
         )
-        self._insert = insert(table)
-        self._update = merging_update(table, sealed=codec.encrypts)
+        self._insert = CompiledStatement(inserting_statement(table), row_count)
+        self._update = CompiledStatement(merging_update(table, sealed=codec.encrypts), row_count)
         self._remember = remembering_update(table)
         self._delete = delete(table).where(key == bindparam("row_digest"))
         self._vacate = (
@@ -160,7 +166,7 @@ class Batches:
         if plan.inserted:
             times = {"created_at": now, "updated_at": now}
             rows = [self._encode(row, digest) | times for row in plan.inserted.values()]
-            session.execute(self._insert, rows)
+            self._insert.run_many(session.connection(), rows)
             self._append_entries(session, event or "created", [row["id_digest"] for row in rows])
         if plan.superseded:
             session.execute(
@@ -188,12 +194,12 @@ class Batches:
             claimed = stored.user_name is None and row.user_name is not None
             outcome = event or ("claimed" if claimed else "refreshed")
             audited.setdefault(outcome, []).append(after["id_digest"])
-        session.execute(self._update, parameters)
+        self._update.run_many(session.connection(), parameters)
         for outcome, rows in audited.items():
             self._append_entries(session, outcome, rows)
 
     def _append_entries(self, session: Session, event: Event, rows: list[str]) -> None:
-        self._audit.append_for_rows(session, event, self._key.in_(rows))
+        self._audit.append_for_rows(session, event, self._written, id_digest=rows)
 
     def _new_values(
         self, stored: TokenRecord, after: dict[str, Any], digest: Digest

@@ -33,6 +33,7 @@ from zoho_tokenstore.tokens.record import SECRET_FIELDS
 __all__ = [
     "SEAL",
     "forgetting_update",
+    "inserting_statement",
     "merging_update",
     "refreshed_columns",
     "refreshing_update",
@@ -67,6 +68,12 @@ IDENTIFYING: Final = ("id_digest", "identity_digest", *LOGIN_DIGESTS)
 
 InsertedValues: TypeAlias = Any
 """The dialects' collections of the values that an insert proposed."""
+
+
+@lru_cache
+def inserting_statement(table: Table) -> Insert:
+    """Build the insert of a new row, which takes a value for every column that a new row has."""
+    return insert(table).values({name: _value(table, name) for name in _inserted(table)})
 
 
 @lru_cache
@@ -178,7 +185,7 @@ def upsert_statement(table: Table, backend: Backend) -> Insert | None:
         The statement, ``None`` where the database has none.
     """
     # One subquery for each index: an OR over them is a scan on MySQL, which locks what it reads.
-    names = [column.name for column in table.columns if column.name not in OF_STORED_ROWS]
+    names = _inserted(table)
     values = select(*(_value(table, name) for name in names)).where(
         *(~_shared_elsewhere(table, name) for name in DIGEST_COLUMNS.values()),
         ~_must_be_read(table, backend),
@@ -197,7 +204,7 @@ def sealing_insert(table: Table) -> Insert:
     Args:
         table: The token table.
     """
-    names = [column.name for column in table.columns if column.name not in OF_STORED_ROWS]
+    names = _inserted(table)
     rows = select(*(_value(table, name) for name in names)).where(
         *(~_is_taken(table, name) for name in DIGEST_COLUMNS.values()),
         ~exists().where(table.alias().c.key_id.is_(None)),
@@ -255,6 +262,10 @@ def _login_at(table: Table, new: Callable[[str], ColumnElement[Any]]) -> ColumnE
     before = func.coalesce(*(table.c[name] for name in digests))
     after = func.coalesce(*(value for name in digests for value in (new(name), table.c[name])))
     return case((after != before, new("updated_at")), else_=table.c.login_at)
+
+
+def _inserted(table: Table) -> list[str]:
+    return [column.name for column in table.columns if column.name not in OF_STORED_ROWS]
 
 
 def _mutable(table: Table) -> list[str]:
