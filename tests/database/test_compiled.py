@@ -132,22 +132,39 @@ def test_another_error_closes_the_connection(run):
     assert next_one is not failed
 
 
+def test_a_listener_sees_the_statements_of_a_batch(sqlite_url):
+    inserted = []
+
+    def note(_connection, statement, rows, *_):
+        if statement.is_insert:
+            inserted.append((statement.table.name, len(rows)))
+
+    engine = create_engine(sqlite_url)
+    event.listen(engine, "before_execute", note)
+    save_ten_users(engine)
+    engine.dispose()
+    assert ("oauthtoken", 10) in inserted
+
+
 @pytest.fixture
 def inserts():
-    """The statements that insert tokens, as SQLAlchemy hands them to a driver."""
+    """The statements that insert tokens, as a driver gets them: ``(statement, parameters)``."""
     inserts = []
 
-    def note(_connection, _cursor, statement, parameters, _context, _many):
+    def note(_cursor, statement, parameters, _context):
         if statement.startswith("INSERT INTO oauthtoken "):
             inserts.append((statement, parameters))
 
-    event.listen(Engine, "before_cursor_execute", note)
+    events = ("do_execute", "do_executemany")
+    for name in events:
+        event.listen(Engine, name, note)
     yield inserts
-    event.remove(Engine, "before_cursor_execute", note)
+    for name in events:
+        event.remove(Engine, name, note)
 
 
-def save_ten_users(url):
-    with SQLAlchemyTokenStore(url) as store:
+def save_ten_users(database):
+    with SQLAlchemyTokenStore(database) as store:
         store.save_tokens([login(f"user {number}") for number in range(10)])
         assert len(store.get_tokens()) == 10
 

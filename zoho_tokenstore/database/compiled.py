@@ -136,13 +136,14 @@ class CompiledStatement(Generic[T]):
         """Run it with the parameters of each of the rows, of which there is at least one.
 
         SQLAlchemy runs it: all that it is spared is to look at each value of each row, which took a
-        tenth of a load into SQLite.
+        tenth of a load into SQLite, unless there is a listener that is to see them.
 
         Raises:
             DBAPIError: It failed.
         """
         dialect = connection.dialect
-        if dialect.use_insertmanyvalues_wo_returning:  # psycopg2 would send one after the other
+        one_by_one = dialect.use_insertmanyvalues_wo_returning  # by psycopg2, were it left to it
+        if one_by_one or any(_listeners(connection.engine)):
             connection.execute(self._statement, rows)
             return
         form = self._form
