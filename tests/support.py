@@ -22,6 +22,7 @@ import sdks
 from sdks import SDK, SETTERS, SDKException
 from zoho_tokenstore import Keyring, OAuthTokenRow, RefreshPolicy, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.testing import LocalZoho
 from zoho_tokenstore.tokens.record import FIELDS, SECRET_FIELDS, TokenRecord
 
@@ -269,6 +270,12 @@ def execute(url: str, statement: Any) -> Sequence[Any]:
     with engine_of(url).begin() as connection:
         result = connection.execute(statement)
         return result.all() if result.returns_rows else []
+
+
+def lease_is_held(url: str) -> bool:
+    """Return whether a worker is refreshing."""
+    table = companion_table(OAuthTokenRow.__table__, "lease")
+    return any(lease.until for lease in execute(url, table.select()))
 
 
 @contextmanager

@@ -1,9 +1,7 @@
 """Many processes at once, on one database."""
 
 import multiprocessing
-import os
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from copy import copy, deepcopy
 from pickle import dumps, loads
 
@@ -98,43 +96,6 @@ def test_readers_and_writers_of_the_same_rows_never_fail(crowd, url):
     assert crowd.run(save_many, [(url, n) for n in range(CROWD)]) == list(range(CROWD))
     with SQLAlchemyTokenStore(url) as store:
         assert len(stored(store)) == 5
-
-
-@contextmanager
-def opened_by_engine(url):
-    engine = create_engine(url)
-    with SQLAlchemyTokenStore(engine) as store:
-        yield store
-    engine.dispose()
-
-
-@pytest.mark.parametrize("opened", [SQLAlchemyTokenStore, opened_by_engine])
-def test_children_and_their_parent_use_a_store_that_was_used_before_the_fork(url, opened):
-    with opened(url) as store:
-        store.save_tokens([login(f"user {number}") for number in range(4)])
-
-        def look_up(number):
-            for _ in range(50):
-                found = store.find_token(make_token(f"user {number}"))
-                assert found.get_refresh_token() == f"1000.refresh.user {number}"
-
-        children = []
-        for number in range(3):
-            child = os.fork()
-            if child == 0:  # pragma: no cover - the child's coverage is not written
-                code = 1
-                try:
-                    assert store._database._connections.engines.autocommit.pool.checkedin() == 0
-                    store.save_token(login(f"child {number}"))
-                    look_up(number)
-                    code = 0
-                finally:
-                    os._exit(code)
-            children.append(child)
-        look_up(3)
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        assert codes == [0, 0, 0]
-        assert len(stored(store)) == 4 + 3
 
 
 def find_refresh_token(store, user):

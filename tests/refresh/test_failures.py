@@ -11,7 +11,7 @@ import pytest
 
 import sdks
 from sdks import SDK, Application, SDKException, new_token
-from support import execute, stored, wait_until
+from support import lease_is_held, stored, wait_until
 from zoho_tokenstore import RefreshPolicy, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import (
     DatabaseBusyError,
@@ -19,7 +19,6 @@ from zoho_tokenstore.errors import (
     RefreshThrottledError,
     RefreshTimeoutError,
 )
-from zoho_tokenstore.schema.models import OAuthTokenRow, companion_table
 from zoho_tokenstore.testing.accounts import Accounts
 
 STORES = ("sqlite", "postgresql", "mariadb")
@@ -78,11 +77,6 @@ def visit(url, zoho, folder, row, policy):
 def arguments(url, zoho, tmp_path, row, **policy):
     where = {"url": zoho.url, "accounts_url": zoho.accounts_url}
     return url, where, tmp_path, row, policy
-
-
-def lease_is_held(url):
-    table = companion_table(OAuthTokenRow.__table__, "lease")
-    return any(lease.until for lease in execute(url, table.select()))
 
 
 def test_the_holder_is_killed_and_one_other_takes_over(crowd, url, zoho, tmp_path, log_in):

@@ -3,7 +3,6 @@
 import csv
 import os
 import re
-import signal
 import socket
 import time
 from collections import Counter
@@ -37,7 +36,6 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.schema.state import TokenSchema
-from zoho_tokenstore.storage.audit import entry_ids
 from zoho_tokenstore.storage.rotation import KeyRotation
 from zoho_tokenstore.storage.tables import TokenTables
 from zoho_tokenstore.tokens.digests import digest
@@ -362,14 +360,3 @@ def test_entries_of_one_moment_are_in_the_order_of_what_the_process_did(monkeypa
             lambda session: store._opened.tables.audit.read_entries(session, "")
         )
     assert [entry.user_name for entry in entries] == users
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
-def test_a_fork_in_the_middle_of_another_threads_save_can_save():
-    with entry_ids._lock:  # as another thread would hold it
-        child = os.fork()
-        if not child:
-            signal.alarm(10)  # ends the child if it has to wait for that thread
-            entry_ids.next_prefix()
-            os._exit(0)
-    assert os.waitpid(child, 0)[1] == 0

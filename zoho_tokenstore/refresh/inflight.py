@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
 from zoho_tokenstore.errors import TokenStoreError
+from zoho_tokenstore.forks import start_anew_in_children
 from zoho_tokenstore.refresh.lease import TOKEN_LENGTH, Lease
 from zoho_tokenstore.tokens.digests import Digest, digest
 from zoho_tokenstore.tokens.record import TokenRecord
@@ -156,6 +157,11 @@ class SingleFlight:
 
     def __init__(self) -> None:
         """Start without any."""
+        self.start_anew()
+        start_anew_in_children(self)
+
+    def start_anew(self) -> None:
+        """Forget those of a parent process; its leases are in the database."""
         self._inflight: dict[str, InflightRefresh] = {}
         self._lock = threading.Lock()
 

@@ -4,7 +4,6 @@ Importing Alembic takes a tenth of a second, so the store imports this module on
 has to be set up.
 """
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from sqlalchemy import URL, Connection, text
 from zoho_tokenstore.database.database import Database
 from zoho_tokenstore.database.dialects import Backend, backend_of
 from zoho_tokenstore.errors import MigrationError
+from zoho_tokenstore.forks import ForkSafeLock
 from zoho_tokenstore.schema.downgrades import count_rows, refuse_loss
 from zoho_tokenstore.schema.state import HEAD, SchemaState, TokenSchema
 
@@ -40,7 +40,7 @@ __all__ = [
     "upgrade",
 ]
 
-_alembic: Final = threading.Lock()
+_alembic: Final = ForkSafeLock()
 """Alembic's environment is a module-level proxy: one migration at a time in a process."""
 
 

@@ -7,7 +7,6 @@ In every generation ``Initializer.get_initializer`` prefers the thread's own ini
 
 import asyncio
 import inspect
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from zoho_tokenstore.errors import ConfigurationError, EventLoopError
+from zoho_tokenstore.forks import ForkSafeLock
 from zoho_tokenstore.sdk.binding import SDKBinding
 from zoho_tokenstore.sdk.record_store import RecordStore
 from zoho_tokenstore.sdk.types import SDKClass, SDKEnvironment, SDKInitializer, SDKToken
@@ -28,7 +28,7 @@ DATA_CENTERS: Final = ("us", "eu", "in", "au", "cn", "jp", "ca", "sa", "uk", "ua
 
 ENVIRONMENTS: Final = ("PRODUCTION", "SANDBOX", "DEVELOPER")
 
-_loading: Final = threading.Lock()
+_loading: Final = ForkSafeLock()
 
 
 class ActingStore(RecordStore):

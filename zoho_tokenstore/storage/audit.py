@@ -28,6 +28,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import NullType
 
 from zoho_tokenstore.database.compiled import CompiledStatement, row_count
+from zoho_tokenstore.forks import start_anew_in_children
 from zoho_tokenstore.schema.models import CREDENTIAL_LENGTH, companion_table
 
 __all__ = ["AuditLog", "Event"]
@@ -181,11 +182,12 @@ class EntryIds:
 
     def __init__(self) -> None:
         """Start with an empty history."""
-        self._lock = threading.Lock()
         self._last = (0, 0)
+        self.start_anew()
+        start_anew_in_children(self)
 
-    def renew_lock(self) -> None:
-        """Replace the lock: in the child of a fork, the thread that holds it may not exist."""
+    def start_anew(self) -> None:
+        """Replace the lock; a ``ForkSafeLock`` would take longer."""
         self._lock = threading.Lock()
 
     def next_prefix(self) -> str:
@@ -200,9 +202,6 @@ class EntryIds:
 
 
 entry_ids: Final = EntryIds()
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=entry_ids.renew_lock)
 
 
 def _common(event: Event) -> dict[str, Any]:

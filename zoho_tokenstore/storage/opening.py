@@ -1,11 +1,11 @@
 """The tables of a store: opened at its first use, and anew when the database file is another."""
 
-import threading
 from contextlib import suppress
 from dataclasses import replace
 
 from zoho_tokenstore.database.clock import ClockSkew
 from zoho_tokenstore.errors import DatabaseError, SchemaOlderError
+from zoho_tokenstore.forks import ForkSafeLock
 from zoho_tokenstore.storage.queries import database_time
 from zoho_tokenstore.storage.tables import TokenTables
 
@@ -32,7 +32,7 @@ class OpenedTables:
         self._skew = skew
         self._create = create
         self._replaced = 0
-        self._setting_up = threading.Lock()
+        self._setting_up = ForkSafeLock()
 
     def tables_to_write(self) -> TokenTables:
         """Return the tables, opened anew if the database file is another one than before."""

@@ -1,11 +1,11 @@
 """``ListTokenStore``: the contract of the token store in a Python list."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 from uuid import uuid4
 
 from zoho_tokenstore.errors import DecryptionError
+from zoho_tokenstore.forks import ForkSafeLock
 from zoho_tokenstore.sdk import SDKName, SDKTokenStore
 from zoho_tokenstore.tokens.matching import find_one, rule_of
 from zoho_tokenstore.tokens.record import TokenRecord
@@ -33,7 +33,7 @@ class ListTokenStore(SDKTokenStore):
         super().__init__(missing_id=missing_id, sdk=sdk)
         self._rows: list[TokenRecord] = []
         self._superseded: dict[str | None, str | None] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def _find_record(self, token: TokenRecord) -> TokenRecord | None:
         rule = rule_of(token)
