@@ -3,7 +3,6 @@
 import os
 import threading
 import weakref
-from types import TracebackType
 from typing import Final, Protocol
 
 __all__ = ["ForkSafeLock", "start_anew_in_children"]
@@ -49,11 +48,6 @@ class ForkSafeLock:
         """Wait for the lock."""
         self._lock.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *raised: object) -> None:
         """Let it go."""
         self._lock.release()

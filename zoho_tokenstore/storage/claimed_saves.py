@@ -17,14 +17,14 @@ def save_claimed(
 ) -> tuple[str, TokenRecord | None]:
     """Save a refreshed token and settle its claim, unless a newer token is stored already.
 
+    A token that was deleted in the meantime stays deleted; the worker may use what Zoho gave it.
+
     Args:
         session: The transaction.
         tables: Where to save.
         skew: From this host's clock to the database's.
         token: The refreshed token, its expiry by this host's clock.
         claim: The claim that allowed the refresh.
-
-    A token that was deleted in the meantime stays deleted; the worker may use what Zoho gave it.
 
     Returns:
         The row's id, and the newer token that is stored instead, by this host's clock.
