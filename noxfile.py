@@ -165,7 +165,8 @@ def mutants(session: nox.Session) -> None:
     """Change the code of tokens/, refresh/, storage/, encryption/ and sdk/, and see a test fail.
 
     It takes hours; arguments name modules, such as ``"zoho_tokenstore.tokens.*"``. Messages that
-    differ survive: no test compares them as a whole.
+    differ survive: no test compares them as a whole. So do most changes of statements.py, whose
+    statements are built in the first test that needs them: try these with all tests.
     """
     _install(session, "test", "mutmut>=3.8")
     env = {"TEST_STORES": "sqlite,encrypted"}

@@ -158,7 +158,7 @@ class SDKRefreshes:
             self.coordinator.settle_claim(claim)
             pending.stored = record.with_id(key)
         else:
-            self.sdk.fill_token(token, newer.known() | {"id": key})
+            self.sdk.fill_token(token, newer.known())
             self.coordinator.settle_claim(claim, is_late=True)
             pending.stored = self.sdk.read_token(token)
         if is_last:
