@@ -12,6 +12,7 @@ from sqlalchemy import create_engine
 from support import lease_is_held, logged_in, login, make_token, stored, wait_until
 from zoho_tokenstore import SQLAlchemyTokenStore
 from zoho_tokenstore.schema import migrations
+from zoho_tokenstore.sdk import acting
 from zoho_tokenstore.storage.audit import entry_ids
 from zoho_tokenstore.testing import ListTokenStore
 
@@ -87,6 +88,7 @@ LOCKS = {
         store._access_tokens._coordinator._single_flight._lock
     ),
     "a save": lambda _: entry_ids._lock,
+    "a switch to a user": lambda _: acting._loading,
 }
 
 
@@ -102,6 +104,8 @@ def test_a_fork_in_the_middle_of_a_threads_work_leaves_the_child_nothing_to_wait
         def work():
             store.save_token(token)
             assert store.access_token(ALICE).value
+            with store.acting_as(ALICE):
+                pass
 
         with LOCKS[moment](store):  # as another thread holds it
             status = fork_to(work)
