@@ -194,13 +194,15 @@ class BlindIndex:
     def change_key(self, index_key: bytes) -> None:
         """Make digests under another index key from now on."""
         self.index_key = index_key
-        self._key = _derived(index_key, "blind index")
+        key = _derived(index_key, "blind index")
+        self._keyed = blake2b(key=key, digest_size=DIGEST_LENGTH // 2)
         self.own_digest = self.digest("index key")
 
     def digest(self, purpose: str, *values: str) -> str:
         """Return the digest of some values, as :func:`~.tokens.digests.digest` does."""
-        message = framed(purpose, *values)
-        return blake2b(message, key=self._key, digest_size=DIGEST_LENGTH // 2).hexdigest()
+        keyed = self._keyed.copy()  # in two thirds of the time that a new one takes
+        keyed.update(framed(purpose, *values))
+        return keyed.hexdigest()
 
 
 def owner_of(row: Sequence[Any]) -> tuple[tuple[str, ...], str | None]:

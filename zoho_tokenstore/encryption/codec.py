@@ -25,6 +25,7 @@ secret_values: Final = itemgetter(*(FIELDS.index(name) for name in SECRET_FIELDS
 in_order: Final = itemgetter(*map((*SEALED_COLUMNS, *SECRET_FIELDS).index, FIELDS))
 """Return the fields of a record, in their order, of a row that may be sealed."""
 
+NO_SECRETS: Final[dict[str, None]] = dict.fromkeys(SECRET_FIELDS)
 EXPIRY: Final = FIELDS.index("expiry")
 IS_TEXT: Final = frozenset({str, type(None)}).issuperset
 IS_NUMBER: Final = frozenset({int, type(None)}).__contains__
@@ -164,8 +165,7 @@ class EncryptedCodec:
 
     def encode_record(self, row: TokenRecord, digest: Digest) -> dict[str, Any]:
         """Return the row with its secrets sealed, and its digests."""
-        values = row._asdict() | dict.fromkeys(SECRET_FIELDS)
-        return values | self.seal_record(row) | row_digests(row, digest)
+        return {**row._asdict(), **NO_SECRETS, **self.seal_record(row), **row_digests(row, digest)}
 
     def seal_record(self, row: TokenRecord) -> dict[str, str]:
         """Return the columns of the seal."""
