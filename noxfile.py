@@ -166,7 +166,9 @@ def mutants(session: nox.Session) -> None:
 
     It takes hours; arguments name modules, such as ``"zoho_tokenstore.tokens.*"``. Messages that
     differ survive: no test compares them as a whole. So do most changes of statements.py, whose
-    statements are built in the first test that needs them: try these with all tests.
+    statements are built in the first test that needs them: try these with all tests. mutmut
+    collects twice in one process, where the id of a test must not change: a function that makes
+    ids must not put a backslash into them, which pytest would escape once more.
     """
     _install(session, "test", "mutmut>=3.8")
     env = {"TEST_STORES": "sqlite,encrypted"}

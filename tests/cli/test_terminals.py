@@ -149,7 +149,7 @@ def test_a_full_disk_is_a_message(sqlite_url, arguments):
         ["import", "filestore", "\udcff"],
         ["import", "dbstore", "mysql://app:password\udcff@localhost/d"],
     ],
-    ids=ascii,
+    ids=lambda arguments: " ".join(arguments).replace("\udcff", "?"),
 )
 def test_an_argument_that_is_not_utf8_is_a_message(sqlite_url, arguments):
     save(sqlite_url, login("alice"))

@@ -77,7 +77,6 @@ def test_an_accounts_server_is_configured_with_or_without_its_path():
         "https://accounts.zoho.eu\n/",
         "",
     ],
-    ids=repr,
 )
 def test_what_is_no_endpoint_is_refused_without_being_repeated(url):
     with pytest.raises(ConfigurationError, match="pass an HTTPS URL") as caught:

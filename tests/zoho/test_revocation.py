@@ -68,7 +68,6 @@ def test_each_data_centre_of_the_sdk_is_asked_at_its_accounts_server(
         "",
         None,
     ],
-    ids=repr,
 )
 def test_no_other_host_is_asked(zohos, api_domain):
     token = TokenRecord(refresh_token="a secret", api_domain=api_domain)
@@ -96,7 +95,18 @@ def test_no_other_host_is_asked(zohos, api_domain):
         (requests.ReadTimeout(), "request to accounts.zoho.eu failed .ReadTimeout."),
         (Answer(503, b"body"), "503"),
     ],
-    ids=str,
+    ids=[
+        "an error",
+        "control characters",
+        "a failure",
+        "a list",
+        "no JSON",
+        "no UTF-8",
+        "too deep",
+        "elsewhere",
+        "too late",
+        "unavailable",
+    ],
 )
 def test_a_failed_revocation_says_why_and_shows_no_secret(zohos, answer, reason):
     zohos[0].answer = answer
