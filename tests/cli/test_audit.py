@@ -37,7 +37,7 @@ def test_audit_shows_what_happened_and_chooses(shared_url, run_command):
     assert asked("--id", alice) == [("created", "alice"), ("refreshed", "alice")]
     assert asked("--event", "deleted") == recent[1:]
     assert asked("--event", "created", "--user", "bob", "--since", "1h") == []
-    assert asked("--user", "nobody") == []
+    assert asked("--user", "nobody") == asked("--id", "nobody") == []
 
 
 def test_audit_prints_a_line_for_each_entry_its_values_separated_by_tabs(sqlite_url, run_command):

@@ -6,7 +6,7 @@ import pytest
 
 from support import logged_in, stored
 from zoho_tokenstore import SQLAlchemyTokenStore
-from zoho_tokenstore.errors import ClientRefusedError
+from zoho_tokenstore.errors import ClientRefusedError, LoginRequiredError
 from zoho_tokenstore.testing.accounts import Accounts
 
 STORES = ("sqlite", "postgresql", "mariadb")
@@ -47,14 +47,19 @@ def test_a_valid_token_is_replaced(store, zoho, refresh):
     assert refresh("--user", ALICE)[1].startswith("refreshed, expires 2")
 
 
-def test_what_was_refused_is_tried_again(store, zoho, refresh, monkeypatch):
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [("invalid_client_secret", ClientRefusedError), ("invalid_code", LoginRequiredError)],
+)
+def test_what_was_refused_is_tried_again(store, zoho, refresh, monkeypatch, reason, kind):
     logged_in(zoho, store, ALICE, expiry="1000")
     with monkeypatch.context() as patched:
-        patched.setattr(Accounts, "refresh", lambda *_: {"error": "invalid_client_secret"})
-        with pytest.raises(ClientRefusedError):
+        patched.setattr(Accounts, "refresh", lambda *_: {"error": reason})
+        with pytest.raises(kind) as refused:
             store.access_token(ALICE)
-    with pytest.raises(ClientRefusedError):
+    with pytest.raises(kind) as remembered:
         store.access_token(ALICE)
+    assert refused.value.reason == remembered.value.reason == reason
     assert refresh("--user", ALICE)[0] == 0
     assert zoho.accounts.account_of(store.access_token(ALICE).value).email == ALICE
 

@@ -315,6 +315,20 @@ def test_unreadable_tokens_are_named_or_left_out(opened, database, caplog):
         store.iter_tokens(on_error="ignore")
 
 
+def test_ten_of_many_unreadable_tokens_are_named(opened, database):
+    store = opened(OLD)
+    store.save_tokens([login(f"user{n}", client_id=f"1000.{n}") for n in range(11)])
+    ids = [known(token)["id"] for token in store.get_tokens()]
+    database("update oauthtoken set sealed = 'x'")
+    for goes_on in (True, False):
+        with sdk_error(DecryptionError, f"{len(ids)} stored tokens cannot be read") as caught:
+            store.get_tokens()
+        named, _, _ = str(caught.value.cause).partition(":")
+        assert sum(repr(key) in named for key in ids) == 10
+        assert named.endswith(", …)") is goes_on
+        store.delete_token(ids.pop())
+
+
 def test_workers_with_the_old_and_the_new_list_share_every_row(opened):
     """From one step of a rotation to the next, both kinds of workers run."""
     steps = [(OLD,), (OLD, NEW), (NEW, OLD)]

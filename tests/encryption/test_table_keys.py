@@ -94,8 +94,12 @@ def test_a_key_that_seals_nothing_is_forgotten_and_no_other(opened, listed, url,
     assert (done.status, listed()) == (2, ["old"])
     assert "keys rotate" in done.err
     assert run_command(url, "keys", "forget", "other", KEYS=OLD).status == 2
-    opened(OLD).delete_tokens()
+    opened(BOTH).save_token(login("bob"))
+    opened(BOTH).delete_token(known(opened(BOTH).find_token(make_token("alice")))["id"])
     assert run_command(url, "keys", "forget", "old").status == 0
+    assert listed() == ["new"]
+    opened(NEW).delete_tokens()
+    assert run_command(url, "keys", "forget", "new").status == 0
     assert listed() == []
     opened().save_token(login("alice"))
 
