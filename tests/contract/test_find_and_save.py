@@ -347,12 +347,13 @@ def test_a_batch_may_speak_of_the_same_row_twice(store):
 
 
 def test_a_row_absorbed_within_a_batch_hands_its_id_on(store):
-    own = login("alice")
+    another, own = login("bob"), login("alice")
     nameless = make_token(client_id="1000.CLIENT", grant_token="g")
     again = login("alice", grant_token="g")
-    store.save_tokens([own, nameless, again])
-    (row,) = stored(store)
-    assert {record(t).id for t in (own, nameless, again)} == {row["id"]}
+    store.save_tokens([another, own, nameless, again])
+    ids = {row["user_name"]: row["id"] for row in stored(store)}
+    assert [record(token).id for token in (own, nameless, again)] == [ids["alice"]] * 3
+    assert record(another).id == ids["bob"]
 
 
 def test_the_id_of_an_absorbed_row_may_be_chosen_again_in_the_same_batch(store):

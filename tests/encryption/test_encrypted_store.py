@@ -267,6 +267,18 @@ def test_a_row_that_does_not_open_is_an_error_and_nothing_else(opened, database)
     assert record(store.find_token(make_token("alice"))) == alice
 
 
+def test_a_login_that_does_not_open_is_not_passed_over_for_another_of_the_user(opened, database):
+    store = opened(OLD)
+    store.save_tokens([login("alice"), login("alice", client_id="1000.other", refresh_token="o")])
+    (damaged,) = database("select id from oauthtoken where client_id = '1000.other'")
+    database("update oauthtoken set sealed = 'x' where client_id = '1000.other'")
+    for named in ({}, {"client_id": "1000.other"}):
+        with sdk_error(DecryptionError, f"token '{damaged['id']}' cannot be decrypted"):
+            store.find_token(make_token("alice", **named))
+    whole = record(store.find_token(make_token("alice", client_id=LOGIN["client_id"])))
+    assert whole.refresh_token == f"{LOGIN['refresh_token']}.alice"
+
+
 def test_a_refresh_replaces_a_sealed_row(opened):
     store = opened(OLD)
     store.save_token(login("alice", grant_token="1000.grant"))

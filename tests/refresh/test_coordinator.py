@@ -132,6 +132,17 @@ def test_a_new_refresh_token_has_a_budget_of_its_own(database):
     refresh(one, database, expires_in=-1.0)
 
 
+def test_a_claim_that_finds_a_newer_token_does_not_count(database):
+    one = worker(database, budget=1)
+    due = database.row
+    database.renew("newer")
+    served = one.claim_refresh(due, database.find, SERVER)
+    assert (served.record, served.claim) == (database.row, None)
+    assert [lease.until for lease in database.leases.values()] == [0]
+    database.renew("due", expires_in=-1.0)
+    refresh(one, database)
+
+
 def test_what_zoho_has_not_issued_does_not_count(database):
     one = worker(database, budget=1)
     one.fail_claim(serve(one, database).claim, Failure("ConnectTimeout"))
