@@ -235,8 +235,8 @@ class TokenTable:
             self._audit.append_entry(session, "refreshed", values)
         return token.id
 
-    def invalidate_row(self, session: Session, token: TokenRecord) -> bool:
-        """Make a row's access token expired, if it still has this one; return whether it had.
+    def invalidate_row(self, session: Session, token: TokenRecord) -> None:
+        """Make a row's access token expired, if it still has this one.
 
         Args:
             session: A transaction.
@@ -244,15 +244,13 @@ class TokenTable:
         """
         found = self.find_row(session, token)
         if found is None:
-            return False
+            return
         # Locked and read again: a refresh in between must not be undone.
         keys = {"keys": [digest("id", found.id or "")]}
         locked = session.execute(self._lookups.by_keys.with_for_update(), keys).all()
         rows = [self.codec.decode_row(row) for row in locked]
-        if [row.access_token for row in rows] != [token.access_token]:
-            return False
-        self.save_rows(session, [rows[0]._replace(expiry=EXPIRED)], "invalidated")
-        return True
+        if [row.access_token for row in rows] == [token.access_token]:
+            self.save_rows(session, [rows[0]._replace(expiry=EXPIRED)], "invalidated")
 
     def _upsert_alone(self, session: Session, token: TokenRecord) -> str | None:
         """Insert a token, or update the row of the same user or login, if no other is concerned.
