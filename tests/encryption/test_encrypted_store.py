@@ -108,9 +108,11 @@ def test_a_lookup_uses_an_index(sqlite_url):
         )
         for field in ("refresh_token", "grant_token", "access_token"):
             store.find_token(make_token(**{field: "x"}))
-        assert len(statements) == 6  # the second of each is for a readable row, which is an error
+        lookups = [each for each in statements if "FROM oauthtoken_key" not in each[0]]
+        assert len(lookups) == 6  # the second of each is for a readable row, which is an error
+        assert len(statements) == 9  # the third for the keys, which are few
         with engine.connect() as connection:
-            for statement, parameters in tuple(statements):
+            for statement, parameters in lookups:
                 plan = connection.exec_driver_sql(f"explain query plan {statement}", parameters)
                 assert "SCAN" not in " ".join(row[-1] for row in plan)
 
@@ -194,6 +196,18 @@ def untold():
 
 
 @pytest.mark.usefixtures("untold")
+def test_a_worker_without_keys_does_not_take_encrypted_tokens_for_unknown(opened):
+    plain = opened()
+    plain.save_token(login("alice"))
+    secrets = {name: known(login("alice"))[name] for name in ("refresh_token", "access_token")}
+    for name, secret in secrets.items():
+        assert plain.find_token(make_token(**{name: secret})) is not None
+    opened(OLD, accept_readable=True).save_token(login("alice"))
+    for name, secret in secrets.items():
+        with sdk_error(MissingKeyError, "pass keyring"):
+            plain.find_token(make_token(**{name: secret}))
+
+
 def test_accepting_readable_rows_gives_one_warning(opened):
     opened().save_token(login("alice"))
     store = opened(OLD, accept_readable=True)

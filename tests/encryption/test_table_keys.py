@@ -104,6 +104,22 @@ def test_a_key_that_seals_nothing_is_forgotten_and_no_other(opened, listed, url,
     opened().save_token(login("alice"))
 
 
+def test_a_running_worker_saves_under_an_index_key_that_was_made_anew(
+    opened, url, run, run_command
+):
+    opened(OLD).save_token(login("alice"))
+    worker, reader = opened(BOTH), opened(BOTH)
+    worker.save_token(login("bob"))
+    assert reader.find_token(make_token("alice")) is not None
+    run("DELETE FROM oauthtoken_key")
+    assert run_command(url, "keys", "rotate", KEYS=BOTH).status == 0
+    worker.save_token(login("carol"))
+    for store in (worker, reader, opened(NEW)):
+        for name in ("alice", "bob", "carol"):
+            found = store.find_token(make_token(refresh_token=record(login(name)).refresh_token))
+            assert record(found).user_name == name
+
+
 def test_readers_learn_the_index_key_from_the_first_writer(opened):
     reader = opened(f"{NEW},{OLD}")
     assert reader.find_token(make_token(refresh_token="shared")) is None

@@ -133,6 +133,19 @@ class TableKeys:
         elif known:
             self._refuse_readable(known)
 
+    def have_changed(self, session: Session) -> bool:
+        """Return whether the table's digests of secrets are others by now, and learn them.
+
+        Raises:
+            EncryptionError: As from :meth:`check_open`.
+        """
+        if self._codec is None:
+            self.check_open(session)
+            return False
+        before = self._codec.index.own_digest
+        self.check_open(session)
+        return self._codec.index.own_digest != before
+
     def check_save(self, session: Session) -> None:
         """Check that rows may be saved with the codec; add its key with the first of them.
 

@@ -110,6 +110,8 @@ class TokenTable:
             found = lookup.found.run(session.connection(), parameters)
             if found:
                 break
+        if not found and rule.field in SECRET_FIELDS and self._keys.have_changed(session):
+            return self.find_row(session, token)
         if self._lookups.unpack is not None:
             found = list(map(self._lookups.unpack, found))
         try:
