@@ -3,7 +3,9 @@
 import json
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from support import LOGIN, login
 from tables import (
@@ -38,6 +40,24 @@ def test_audit_shows_what_happened_and_chooses(shared_url, run_command):
     assert asked("--event", "deleted") == recent[1:]
     assert asked("--event", "created", "--user", "bob", "--since", "1h") == []
     assert asked("--user", "nobody") == asked("--id", "nobody") == []
+
+
+@pytest.fixture
+def in_tokyo(monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "JST-9")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_tokyo")
+def test_times_are_utc_where_the_host_has_another_time_zone(shared_url, run_command):
+    (key,) = save(shared_url, login("alice"))
+    (entry,) = run_command(shared_url, "audit", "--json")[1].splitlines()
+    row = json.loads(run_command(shared_url, "show", key, "--json")[1])
+    for at in (json.loads(entry)["at"], row["created_at"]):
+        assert abs(datetime.now(UTC) - datetime.fromisoformat(at)) < timedelta(minutes=5)
 
 
 def test_audit_prints_a_line_for_each_entry_its_values_separated_by_tabs(sqlite_url, run_command):
