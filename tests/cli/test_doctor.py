@@ -101,6 +101,23 @@ def test_missing_keys_and_damaged_tokens_are_bad(url, doctor):
     assert f"1 token cannot be decrypted ({bad})" in found["tokens"][1]
 
 
+def test_users_with_many_logins_are_named_those_with_the_most_first(url, doctor):
+    def log_in(user, number):
+        names = [f"{user}{n}" for n in range(number)]
+        store.save_tokens(
+            [login(user, client_id=name, refresh_token=name, access_token=name) for name in names]
+        )
+
+    with opened(url) as store:
+        log_in("carol", 15)
+        assert doctor(url)[1]["users"] == ("ok", "at most 15 refresh tokens per user")
+        log_in("alice", 16)
+        log_in("bob", 17)
+    status, found = doctor(url)
+    assert (status, found["users"][0]) == (0, "warn")
+    assert "more than 15 refresh tokens (bob has 17, alice has 16):" in found["users"][1]
+
+
 def test_a_missing_table_is_bad_and_is_not_made(url, doctor):
     for _ in range(2):
         status, found = doctor(url)
