@@ -217,6 +217,27 @@ def test_threads_that_waited_for_a_failure_get_it(database):
     assert set(raised) <= {"HTTP status 500"}
 
 
+@pytest.mark.parametrize("secret", [None, "another"])
+def test_a_worker_that_waited_for_a_failure_gets_it_if_it_sends_the_same(
+    database, monkeypatch, secret
+):
+    other, row = worker(database), database.row._replace(client_secret=secret)
+    claim = serve(other, database).claim
+
+    def sleep(seconds):
+        database.seconds += seconds
+        other.fail_claim(claim, Failure("HTTP status 500"))
+
+    monkeypatch.setattr(database, "sleep", sleep)
+    one = worker(database)
+    if secret:
+        assert one.claim_refresh(row, database.find, SERVER).claim is not None
+        return
+    with pytest.raises(RefreshFailedError) as caught:
+        one.claim_refresh(row, database.find, SERVER)
+    assert caught.value.reason == "HTTP status 500"
+
+
 @pytest.fixture
 def said(caplog):
     caplog.set_level(logging.INFO, "zoho_tokenstore.refresh")
