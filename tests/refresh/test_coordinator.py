@@ -238,6 +238,83 @@ def test_a_worker_that_waited_for_a_failure_gets_it_if_it_sends_the_same(
     assert caught.value.reason == "HTTP status 500"
 
 
+def test_a_worker_that_waited_for_a_throttling_is_told_how_long_it_lasts(database, monkeypatch):
+    other = worker(database, cooldown=90)
+    claim = serve(other, database).claim
+
+    def sleep(seconds):
+        database.seconds += seconds
+        other.fail_claim(claim, Failure(THROTTLED))
+
+    monkeypatch.setattr(database, "sleep", sleep)
+    with pytest.raises(RefreshThrottledError, match="90 seconds") as caught:
+        serve(worker(database, cooldown=90), database)
+    assert caught.value.seconds == 90
+
+
+def test_a_claim_whose_answer_was_lost_is_the_workers_own(database, monkeypatch):
+    write_lease = database.write_lease
+
+    def write_unseen(key, lease):
+        monkeypatch.undo()
+        write_lease(key, lease)
+        return False
+
+    monkeypatch.setattr(database, "write_lease", write_unseen)
+    one = worker(database)
+    claim = serve(one, database).claim
+    assert claim is not None
+    database.save(claim, "new")
+    one.settle_claim(claim)
+    assert serve(one, database) == (database.row, None)
+
+
+def test_a_thread_that_waited_in_vain_refreshes_itself(database):
+    one = worker(database)
+    claim = serve(one, database).claim
+    with ThreadPoolExecutor(1) as threads:
+        theirs = threads.submit(serve, one, database)
+        database.leases.clear()
+        one.settle_claim(claim)  # without a new token
+        theirs = theirs.result()
+    assert theirs.claim is not None
+    assert theirs.claim is not claim
+
+
+def test_an_early_refresh_is_not_repeated_before_the_early_window_has_passed():
+    database = Database()
+    one = worker(database, early=300)
+    refresh(one, database, expires_in=500.0)
+    database.seconds += 210
+    assert serve(one, database) == (database.row, None)
+    database.seconds += 91
+    assert serve(one, database).claim is not None
+
+
+def test_first_logins_with_other_tokens_do_not_wait_for_each_other(database):
+    tokens = ({"grant_token": "g"}, {"grant_token": "another"}, {"refresh_token": "g"})
+    began = database.seconds
+    claims = [
+        worker(database).claim_login(TokenRecord(**token), lambda: None, SERVER).claim
+        for token in tokens
+    ]
+    assert len({claim.key for claim in claims}) == len(tokens)
+    assert database.seconds == began
+
+
+def test_only_what_zoho_refuses_for_good_is_reported_as_refused(database):
+    refused = []
+    one = RefreshCoordinator(RefreshPolicy(), database, database, on_refused=refused.append)
+    one.fail_claim(serve(one, database).claim, Failure("HTTP status 500"))
+    one.fail_claim(
+        one.claim_login(TokenRecord(grant_token="g"), lambda: None, SERVER).claim,
+        Failure("invalid_code"),
+    )
+    assert refused == []
+    one.fail_claim(serve(one, database).claim, Failure("invalid_code"))
+    assert refused == [database.row]
+
+
 @pytest.fixture
 def said(caplog):
     caplog.set_level(logging.INFO, "zoho_tokenstore.refresh")
@@ -271,6 +348,8 @@ def test_the_end_of_a_refresh_is_an_event(said, kind, early):
     database.seconds += 2
     end, reason = ENDS[kind]
     end(one, claim)
+    for again, _ in ENDS.values():  # it has ended
+        again(one, claim)
     assert events == [RefreshEvent(kind, "1", 2.0, early, reason)]
     assert said() == [SENTENCES[kind, early]]
 
