@@ -12,6 +12,7 @@ from support import wait_until
 from zoho_tokenstore import RefreshPolicy
 from zoho_tokenstore.errors import (
     ConfigurationError,
+    DatabaseUnavailableError,
     LoginRequiredError,
     RefreshError,
     RefreshFailedError,
@@ -72,14 +73,17 @@ def test_a_new_refresh_token_has_a_budget_of_its_own(database):
 
 
 def test_a_claim_that_finds_a_newer_token_does_not_count(database):
-    one = worker(database, budget=1)
+    one = worker(database, budget=2)
+    refresh(one, database, expires_in=-1.0)
     due = database.row
     database.renew("newer")
     served = one.claim_refresh(due, database.find, SERVER)
     assert (served.record, served.claim) == (database.row, None)
     assert [lease.until for lease in database.leases.values()] == [0]
     database.renew("due", expires_in=-1.0)
-    refresh(one, database)
+    refresh(one, database, expires_in=-1.0)
+    with pytest.raises(RefreshThrottledError):
+        serve(one, database)
 
 
 def test_what_zoho_has_not_issued_does_not_count(database):
@@ -225,6 +229,38 @@ def test_an_early_refresh_is_not_repeated_before_the_early_window_has_passed():
     database.seconds += 210
     assert serve(one, database) == (database.row, None)
     database.seconds += 91
+    assert serve(one, database).claim is not None
+
+
+def test_other_threads_go_on_with_a_token_that_is_refreshed_early():
+    database = Database(100.0)
+    one = worker(database)
+    assert serve(one, database).claim.early
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(serve, one, database).result() == (database.row, None)
+
+
+def test_without_an_access_token_no_refresh_is_early():
+    database = Database()
+    database.row = database.row._replace(access_token=None)
+    assert not serve(worker(database), database).claim.early
+
+
+@pytest.mark.parametrize("valid", [True, False])
+def test_a_database_that_fails_costs_only_an_early_refresh(monkeypatch, caplog, valid):
+    def read_lease(_key):
+        raise DatabaseUnavailableError("gone")
+
+    database = Database(100.0 if valid else -1.0)
+    monkeypatch.setattr(database, "read_lease", read_lease)
+    one = worker(database)
+    if valid:
+        assert serve(one, database) == (database.row, None)
+        assert caplog.messages == ["no early refresh: gone"]
+    else:
+        with pytest.raises(DatabaseUnavailableError):
+            serve(one, database)
+    monkeypatch.undo()
     assert serve(one, database).claim is not None
 
 
