@@ -120,6 +120,25 @@ def test_a_running_worker_saves_under_an_index_key_that_was_made_anew(
             assert record(found).user_name == name
 
 
+def test_an_index_key_that_another_thread_learns_meanwhile_is_used(opened, url, run, run_command):
+    opened(OLD).save_tokens([login("alice"), login("bob")])
+    reader = opened(BOTH)
+    tokens = [known(reader.find_token(make_token(n)))["refresh_token"] for n in ("alice", "bob")]
+    assert reader.find_token(make_token(refresh_token=tokens[0])) is not None
+    run("DELETE FROM oauthtoken_key")
+    assert run_command(url, "keys", "rotate", KEYS=BOTH).status == 0
+
+    def look_up_bob(*_):
+        if len(tokens) > 1:
+            found = reader.find_token(make_token(refresh_token=tokens.pop()))
+            assert known(found)["user_name"] == "bob"
+
+    engine = reader._database._connections.engines.autocommit
+    event.listen(engine, "before_cursor_execute", look_up_bob)
+    found = reader.find_token(make_token(refresh_token=tokens[0]))
+    assert (known(found)["user_name"], len(tokens)) == ("alice", 1)
+
+
 def test_readers_learn_the_index_key_from_the_first_writer(opened):
     reader = opened(f"{NEW},{OLD}")
     assert reader.find_token(make_token(refresh_token="shared")) is None

@@ -133,18 +133,19 @@ class TableKeys:
         elif known:
             self._refuse_readable(known)
 
-    def have_changed(self, session: Session) -> bool:
-        """Return whether the table's digests of secrets are others by now, and learn them.
+    def index_digest(self, session: Session, *, anew: bool = False) -> str | None:
+        """Return what identifies the index key that digests are made with, ``None`` without one.
+
+        Args:
+            session: Where to read it, unless it is known.
+            anew: Read it in any case: it may be another by now.
 
         Raises:
             EncryptionError: As from :meth:`check_open`.
         """
-        if self._codec is None:
+        if anew or not self.codec.is_settled:
             self.check_open(session)
-            return False
-        before = self._codec.index.own_digest
-        self.check_open(session)
-        return self._codec.index.own_digest != before
+        return None if self._codec is None else self._codec.index.own_digest
 
     def check_save(self, session: Session) -> None:
         """Check that rows may be saved with the codec; add its key with the first of them.

@@ -101,16 +101,15 @@ class TokenTable:
         rule = rule_of(token)
         if rule is None:
             return None
-        # Names are found without the index key.
-        if not self.codec.is_settled and rule.field in SECRET_FIELDS:
-            self._keys.check_open(session)
+        is_secret = rule.field in SECRET_FIELDS  # names are found without the index key
+        index = self._keys.index_digest(session) if is_secret else None
         found: Sequence[Sequence[Any]] = ()
         for lookup in self._lookups.by_field[rule.field]:
             parameters = self._parameters(rule, token, lookup)
             found = lookup.found.run(session.connection(), parameters)
             if found:
                 break
-        if not found and rule.field in SECRET_FIELDS and self._keys.have_changed(session):
+        if not found and is_secret and self._keys.index_digest(session, anew=True) != index:
             return self.find_row(session, token)
         if self._lookups.unpack is not None:
             found = list(map(self._lookups.unpack, found))
