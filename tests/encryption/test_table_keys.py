@@ -2,6 +2,7 @@
 
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -137,6 +138,34 @@ def test_an_index_key_that_another_thread_learns_meanwhile_is_used(opened, url, 
     event.listen(engine, "before_cursor_execute", look_up_bob)
     found = reader.find_token(make_token(refresh_token=tokens[0]))
     assert (known(found)["user_name"], len(tokens)) == ("alice", 1)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_no_save_mixes_an_index_key_with_one_that_another_thread_learns_meanwhile(
+    opened, url, run, run_command, monkeypatch, is_new
+):
+    opened(OLD).save_token(login("alice"))
+    worker = opened(BOTH)
+    worker.save_token(login("bob"))
+    token = login("carol") if is_new else worker.find_token(make_token("bob"))
+    SETTERS["access_token"](token, "1000.new")
+    run("DELETE FROM oauthtoken_key")
+    assert run_command(url, "keys", "rotate", KEYS=BOTH).status == 0
+    index = worker._opened.tables.tokens.codec.index
+    made = index.digest
+
+    def digest(*values):
+        monkeypatch.undo()
+        before = made(*values)
+        with ThreadPoolExecutor(1) as threads:
+            wanted = make_token(refresh_token=known(login("alice"))["refresh_token"])
+            assert threads.submit(worker.find_token, wanted).result() is not None
+        return before
+
+    monkeypatch.setattr(index, "digest", digest)
+    worker.save_token(token)
+    found = opened(BOTH).find_token(make_token(access_token="1000.new"))
+    assert known(found)["user_name"] == ("carol" if is_new else "bob")
 
 
 def test_readers_learn_the_index_key_from_the_first_writer(opened):

@@ -196,7 +196,7 @@ class BlindIndex:
         self.index_key = index_key
         key = _derived(index_key, "blind index")
         self._keyed = blake2b(key=key, digest_size=DIGEST_LENGTH // 2)
-        self.own_digest = self.digest("index key")
+        self.own_digest = self.digest("index key")  # last: who has read it makes such digests
 
     def digest(self, purpose: str, *values: str) -> str:
         """Return the digest of some values, as :func:`~.tokens.digests.digest` does."""

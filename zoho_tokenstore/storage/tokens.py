@@ -224,10 +224,11 @@ class TokenTable:
             return None
         if codec.encrypts and not (codec.may_seal and token.client_secret):
             return None
+        # The parameters before the digests: another thread may learn another index key.
+        parameters: dict[str, Any] = {**codec.save_parameters}
         values = self._encode(token, codec.digest)
         values["updated_at"] = datetime.now(UTC)
-        parameters = {f"new_{name}": values[name] for name in self._refreshed}
-        parameters |= codec.save_parameters
+        parameters |= {f"new_{name}": values[name] for name in self._refreshed}
         if self._audits_in_cte:
             parameters |= self._audit.entry_parameters("refreshed", values)
         if not self._refresh.run(session.connection(), parameters):
@@ -266,7 +267,8 @@ class TokenTable:
         connection = session.connection()
         now = datetime.now(UTC)
         row = token if token.id else token.with_id(new_id())
-        values = self._encode(row, self.codec.digest) | self.codec.save_parameters
+        # In this order, as in refresh_row().
+        values: dict[str, Any] = self.codec.save_parameters | self._encode(row, self.codec.digest)
         values |= {"created_at": now, "updated_at": now}
         if connection.dialect.insert_returning:
             saved = self._upsert_returning.run(connection, values)
