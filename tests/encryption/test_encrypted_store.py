@@ -187,15 +187,6 @@ def test_readable_rows_are_refused_with_the_command_that_encrypts_them(opened):
     assert list(store.iter_tokens(on_error="skip")) == []
 
 
-@pytest.fixture
-def untold():
-    """Forget that this process has been warned."""
-    tables._warn_once.cache_clear()
-    yield
-    tables._warn_once.cache_clear()
-
-
-@pytest.mark.usefixtures("untold")
 def test_a_worker_without_keys_does_not_take_encrypted_tokens_for_unknown(opened):
     plain = opened()
     plain.save_token(login("alice"))
@@ -208,6 +199,15 @@ def test_a_worker_without_keys_does_not_take_encrypted_tokens_for_unknown(opened
             plain.find_token(make_token(**{name: secret}))
 
 
+@pytest.fixture
+def untold():
+    """Forget that this process has been warned."""
+    tables._warn_once.cache_clear()
+    yield
+    tables._warn_once.cache_clear()
+
+
+@pytest.mark.usefixtures("untold")
 def test_accepting_readable_rows_gives_one_warning(opened):
     opened().save_token(login("alice"))
     store = opened(OLD, accept_readable=True)
