@@ -51,9 +51,6 @@ class RowCodec(Protocol):
     columns: tuple[str, ...]
     """The columns that :meth:`decode_row` needs, in its order."""
 
-    is_settled: bool
-    """Whether the digests are those of the table for good; see ``storage.keys``."""
-
     may_seal: bool
     """Whether the table is known to list the key that seals; see ``storage.keys``."""
 
@@ -87,7 +84,6 @@ class ReadableCodec:
     encrypts = False
     serves_readable = True
     columns: tuple[str, ...] = (*FIELDS, "key_id")
-    is_settled = True
     may_seal = False
     digest = staticmethod(digest)
 
@@ -133,7 +129,6 @@ class EncryptedCodec:
         index: As given.
         serves_readable: As ``accept_readable`` was given.
         columns: As :class:`RowCodec` says; the readable secrets last, if they are served.
-        is_settled: As :class:`RowCodec` says; set by ``storage.keys``.
         may_seal: Whether the table is known to list the first key; set by ``storage.keys``.
     """
 
@@ -143,7 +138,6 @@ class EncryptedCodec:
         """Start with an index key that the table may not have."""
         self.cipher = cipher
         self.index = index
-        self.is_settled = False
         self.may_seal = False
         self.serves_readable = accept_readable
         self.columns = (*SEALED_COLUMNS, *SECRET_FIELDS) if accept_readable else SEALED_COLUMNS

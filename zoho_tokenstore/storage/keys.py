@@ -119,6 +119,11 @@ class TableKeys:
                 accept_readable=accept_readable,
             )
 
+    @property
+    def index_digest(self) -> str | None:
+        """What identifies the index key that digests are made with, ``None`` without a keyring."""
+        return None if self._codec is None else self._codec.index.own_digest
+
     def check_open(self, session: Session) -> None:
         """Learn the table's keys, which are only read for it.
 
@@ -132,20 +137,6 @@ class TableKeys:
             self._learn(self._codec, known)
         elif known:
             self._refuse_readable(known)
-
-    def index_digest(self, session: Session, *, anew: bool = False) -> str | None:
-        """Return what identifies the index key that digests are made with, ``None`` without one.
-
-        Args:
-            session: Where to read it, unless it is known.
-            anew: Read it in any case: it may be another by now.
-
-        Raises:
-            EncryptionError: As from :meth:`check_open`.
-        """
-        if anew or not self.codec.is_settled:
-            self.check_open(session)
-        return None if self._codec is None else self._codec.index.own_digest
 
     def check_save(self, session: Session) -> None:
         """Check that rows may be saved with the codec; add its key with the first of them.
@@ -178,7 +169,7 @@ class TableKeys:
         self._keys.add_key(session, codec.cipher.first_id, wrapped, codec.index.own_digest)
 
         def remember() -> None:
-            codec.may_seal = codec.is_settled = self._was_listed = True
+            codec.may_seal = self._was_listed = True
 
         call_after_commit(session, remember)
 
@@ -211,7 +202,6 @@ class TableKeys:
     def _learn(self, codec: EncryptedCodec, known: dict[str, str]) -> None:
         index_key = self._index_keys.unwrap(known)
         codec.may_seal = codec.cipher.first_id in known
-        codec.is_settled = index_key is not None
         self._was_listed = self._was_listed or codec.may_seal
         if index_key is not None and index_key != codec.index.index_key:
             codec.index.change_key(index_key)

@@ -102,15 +102,17 @@ class TokenTable:
         if rule is None:
             return None
         is_secret = rule.field in SECRET_FIELDS  # names are found without the index key
-        index = self._keys.index_digest(session) if is_secret else None
+        index = self._keys.index_digest if is_secret else None
         found: Sequence[Sequence[Any]] = ()
         for lookup in self._lookups.by_field[rule.field]:
             parameters = self._parameters(rule, token, lookup)
             found = lookup.found.run(session.connection(), parameters)
             if found:
                 break
-        if not found and is_secret and self._keys.index_digest(session, anew=True) != index:
-            return self.find_row(session, token)
+        if not found and is_secret:
+            self._keys.check_open(session)  # another worker may have changed the keys
+            if self._keys.index_digest != index:
+                return self.find_row(session, token)
         if self._lookups.unpack is not None:
             found = list(map(self._lookups.unpack, found))
         try:
