@@ -1,4 +1,4 @@
-"""Whoever can write to the database and has no key: what they change is refused, not served."""
+"""A database writer without a key: what they change is refused, not served."""
 
 import pytest
 

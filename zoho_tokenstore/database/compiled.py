@@ -2,7 +2,7 @@
 
 To run a compiled statement, SQLAlchemy looks for it in a cache, and prepares events and a result:
 that takes longer than SQLite needs for the statement, and half as long as a server (``make
-bench``). Where somebody would miss it, it is done all the same.
+bench``). Where a listener or a log would miss it, it is done all the same.
 """
 
 import logging

@@ -109,7 +109,7 @@ class RefreshClaim:
     def has_changed(self, row: TokenRecord, refreshed: TokenRecord) -> bool:
         """Return whether another worker has refreshed the row since the claim was made.
 
-        The expiry is no evidence: a worker that was stopped computes it when it continues.
+        The expiry does not tell: a worker that was stopped computes it when it continues.
         """
         before = None if self.record is None else self.record.access_token
         return row.access_token not in (None, before, refreshed.access_token)

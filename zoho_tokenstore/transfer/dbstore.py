@@ -130,7 +130,7 @@ class _Search:
         wanted = name or (DEFAULT_TABLE if DEFAULT_TABLE in present else None)
         if wanted is not None:
             return wanted, self._checked_columns(wanted, present)
-        # A view on a table that has these columns too is no second source.
+        # A view on a table that has these columns too is not a second source.
         for candidates in (tables, present[len(tables) :]):
             found = {each: self._columns(each) for each in candidates}
             usable = [each for each in found if not self._problem(found[each])]
