@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, text
 
 from benchmarks.opened import Place
 from benchmarks.peers import PEERS
+from benchmarks.processors import on_the_others
 from servers import KINDS, Servers, UnavailableError
 
 __all__ = ["Places"]
@@ -79,7 +80,8 @@ class Places:
 
     def _new_url(self, database: str) -> str:
         if database in KINDS:
-            server = self._servers.get(database)
+            with on_the_others():
+                server = self._servers.get(database)
             self._urls.append(self._databases.enter_context(server.database()))
             return self._urls[-1]
         path = self._folder / str(next(self._numbers))

@@ -1,9 +1,13 @@
 import json
+import os
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
 
 from benchmarks.plots import draw
+from benchmarks.processors import ALLOWED, on_one, on_the_others
 from benchmarks.report import pages
 from benchmarks.results import add_section, read_results
 from benchmarks.tables import SPACE
@@ -172,3 +176,18 @@ def test_the_page_about_workers_names_them(tmp_path, processes, threads, workers
     add_section(path, "throughput", [record], [])
     line = f"| zoho_tokenstore | SQLite | {workers} | 1,000 | 1 ms | 2 ms | 0 | 0 |"
     assert line in written(read_results(path))["performance/workers.md"]
+
+
+@pytest.mark.skipif(len(ALLOWED) < 2, reason="there is one processor, or that cannot be told")
+def test_a_server_is_on_other_processors_than_what_is_measured():
+    shown = [sys.executable, "-c", "import os; print(*os.sched_getaffinity(0))"]
+    with on_one():
+        own = os.sched_getaffinity(0)
+        with on_the_others():
+            servers = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
+        assert os.sched_getaffinity(0) == own
+    assert (len(own), own | set(map(int, servers.split()))) == (1, ALLOWED)
+    assert own.isdisjoint(map(int, servers.split()))
+    assert os.sched_getaffinity(0) == ALLOWED
+    with on_the_others():
+        assert os.sched_getaffinity(0) == ALLOWED
