@@ -321,5 +321,6 @@ def logged_in(
             | changes,
         )
     )
-    (row,) = [row for row in stored(store) if row["user_name"] == email]
+    owner = email, changes.get("client_id", "id")
+    (row,) = [row for row in stored(store) if (row["user_name"], row.get("client_id")) == owner]
     return row

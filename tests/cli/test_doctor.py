@@ -2,6 +2,7 @@
 
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -301,9 +302,14 @@ def test_a_damaged_audit_entry_is_named_and_the_others_are_shown(
     status, found = doctor(sqlite_url, KEY)
     assert (status, found["audit"][0]) == (0, "warn")
     assert "1 damaged entry (" in found["audit"][1]
-    entries = run_command(sqlite_url, "audit", "--json", KEYS=KEY).out.splitlines()
-    assert {json.loads(entry)["user_name"] for entry in entries} >= {"alice"}
+    lines = run_command(sqlite_url, "audit", "--json", KEYS=KEY).out.splitlines()
+    entries = list(map(json.loads, lines))
+    assert {entry["user_name"] for entry in entries} >= {"alice"}
     assert len(entries) == 2
+    (damaged,) = [entry for entry in entries if entry["user_name"] != "alice"]
+    assert column in ("at", "entry_id") or damaged[column] == "(damaged)"
+    at = datetime.fromisoformat(damaged["at"])  # that of the entry's id, if it is damaged
+    assert abs(datetime.now(UTC) - at) < timedelta(minutes=5)
 
 
 def test_logins_without_a_refresh_token_are_named(url, doctor):

@@ -148,6 +148,8 @@ def test_purge_removes_nothing_else_than_what_is_named(sqlite_url, run_command):
         "--audit-older-than": "tokens: 0, audit: 2\n",
     }.items():
         assert run_command(sqlite_url, "purge", "--dry-run", argument, "1h")[1] == expected
+        untouched = run_command(sqlite_url, "purge", "--dry-run", argument, "1000d")[1]
+        assert untouched == "tokens: 0, audit: 0\n"
     assert run_command(sqlite_url, "purge", "--yes", "--expired-for", "1h")[0] == 0
     assert users(sqlite_url) == ["bob"]
     assert len(execute(sqlite_url, select(AUDIT))) == 3

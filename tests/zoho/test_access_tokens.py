@@ -292,6 +292,16 @@ def test_a_refused_token_is_refreshed_by_the_next_lookup_of_anybody(url, store, 
     assert after.get("client_secret") == row["client_secret"]
 
 
+def test_the_refused_token_of_one_client_is_not_that_of_the_users_other_one(store, zoho):
+    for client in ("one", "two"):
+        logged_in(zoho, store, ALICE, client, client_id=client)
+    one, two = (store.access_token(ALICE, client_id=client) for client in ("one", "two"))
+    store.invalidate(one)
+    assert store.access_token(ALICE, client_id="one").value != one.value
+    assert store.access_token(ALICE, client_id="two") == two
+    assert zoho.count("refresh") == 1
+
+
 def test_threads_that_meet_a_refusal_send_one_refresh(store, zoho):
     logged_in(zoho, store, ALICE)
     refused = store.access_token(ALICE)
