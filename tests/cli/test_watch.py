@@ -93,6 +93,17 @@ def test_stats_are_printed_for_prometheus(shared_url, run_command, keys):
     assert 'created"} 0\n' in run_command(shared_url, "stats", "--prometheus", KEYS=keys).out
 
 
+def test_recent_events_are_counted_by_kind(shared_url, run_command):
+    save(shared_url, login("alice"), login("bob"))
+    save(shared_url, login("alice", access_token="1000.access.new"))
+    printed = run_command(shared_url, "stats", "--prometheus").out.splitlines()
+    assert {line.partition("recent_events")[2] for line in printed} >= {
+        '{event="created"} 2',
+        '{event="refreshed"} 1',
+        '{event="claimed"} 0',
+    }
+
+
 def test_the_same_logins_are_needed_as_in_a_list(shared_url, run_command):
     tokens = {"lapsed": EARLIER, "valid": LATER, "unknown": None}
     for name, expiry in tokens.items():

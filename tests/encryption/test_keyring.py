@@ -146,6 +146,9 @@ def test_a_key_that_is_appended_is_found_without_a_restart(tmp_path, monkeypatch
     now += FETCH_PAUSE
     assert keyring.get("two") is not None
     assert keyring.first.id == "one", "which key encrypts is settled at the start"
+    path.write_text("three:" + "C" * 42 + "A")
+    now += FETCH_PAUSE
+    assert all(map(keyring.get, ("three", "two", "one"))), "a key that was known stays known"
 
 
 @pytest.mark.parametrize("keyring", [ONE, 5, [ONE], lambda: ONE])
