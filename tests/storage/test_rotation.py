@@ -51,25 +51,25 @@ def run_sql(url, statement, **parameters):
 @pytest.mark.parametrize("before", ["", OLD], ids=["readable", "old key"])
 def test_everything_is_encrypted_with_the_first_key(url, database, before):
     with opened(url, before) as store:
-        store.save_tokens([login(f"user {number}") for number in range(900)])
+        store.save_tokens([login(f"user {number}") for number in range(1_100)])
         store.save_tokens([login(refresh_token="nameless"), make_token(grant_token="unused")])
         tokens = stored(store)
     rotate = rotator(database, accept_readable=not before)
     rotate = rotate.rotate_all if before else rotate.seal_readable
     rotation = rotate(dry_run=True)
-    assert (rotation.rotated, rotation.current, rotation.failed) == (902, 0, [])
-    assert count_keys(database, TABLE) == {OLD_ID if before else READABLE: 902}
+    assert (rotation.rotated, rotation.current, rotation.failed) == (1_102, 0, [])
+    assert count_keys(database, TABLE) == {OLD_ID if before else READABLE: 1_102}
     rotation = rotate()
-    assert (rotation.rotated, rotation.current, rotation.failed) == (902, 0, [])
+    assert (rotation.rotated, rotation.current, rotation.failed) == (1_102, 0, [])
     assert rotation.forgotten == ((OLD_ID,) if before else ())
-    assert count_keys(database, TABLE) == {NEW_ID: 902}
+    assert count_keys(database, TABLE) == {NEW_ID: 1_102}
     with opened(url, NEW) as store:
         assert stored(store) == tokens
         assert store.find_token(make_token(refresh_token="nameless")) is not None
         store.save_token(login(refresh_token="nameless", access_token="again"))
-        assert len(stored(store)) == 902
+        assert len(stored(store)) == 1_102
     rotation = rotator(database).rotate_all()
-    assert (rotation.rotated, rotation.current) == (0, 902)
+    assert (rotation.rotated, rotation.current) == (0, 1_102)
 
 
 def log_in_twice(store):
