@@ -13,6 +13,7 @@ from tables import (
     move_entries,
     save,
 )
+from zoho_tokenstore.storage.audit import PAGE_SIZE
 
 
 def test_audit_shows_what_happened_and_chooses(shared_url, run_command):
@@ -40,6 +41,13 @@ def test_audit_shows_what_happened_and_chooses(shared_url, run_command):
     assert asked("--event", "deleted") == recent[1:]
     assert asked("--event", "created", "--user", "bob", "--since", "1h") == []
     assert asked("--user", "nobody") == asked("--id", "nobody") == []
+
+
+def test_audit_shows_more_entries_than_are_read_at_once(sqlite_url, run_command):
+    users = [f"user {number}" for number in range(PAGE_SIZE + 2)]
+    save(sqlite_url, *map(login, users))
+    out = run_command(sqlite_url, "audit", "--json").out
+    assert sorted(json.loads(line)["user_name"] for line in out.splitlines()) == sorted(users)
 
 
 @pytest.fixture

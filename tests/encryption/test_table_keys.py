@@ -19,6 +19,7 @@ from zoho_tokenstore.errors import (
 )
 from zoho_tokenstore.schema.models import OAuthTokenRow, companion_table
 from zoho_tokenstore.schema.state import TokenSchema
+from zoho_tokenstore.storage.batches import PAGE_SIZE
 from zoho_tokenstore.storage.rotation import KeyRotation, count_keys
 from zoho_tokenstore.storage.tables import TokenTables
 
@@ -225,6 +226,14 @@ def test_what_a_lost_key_sealed_is_named_and_removed(opened, url, run_command):
     assert all(key in done.err for key in lost)
     assert [row["user_name"] for row in stored(opened(NEW))] == ["carol"]
     opened(NEW).save_token(login("alice"))
+
+
+def test_all_that_a_lost_key_sealed_is_removed_page_by_page(opened, url, run_command):
+    opened(OLD).save_tokens([login(f"user {number}") for number in range(PAGE_SIZE + 2)])
+    opened(BOTH).save_token(login("carol"))
+    done = run_command(url, "delete", "--unreadable", "--yes", KEYS=NEW)
+    assert (done.status, done.out) == (0, f"deleted: {PAGE_SIZE + 2}\n")
+    assert [row["user_name"] for row in stored(opened(NEW))] == ["carol"]
 
 
 def test_readable_rows_are_not_deleted_as_unreadable(opened, url, run_command):
