@@ -157,6 +157,16 @@ def test_a_login_without_a_user_name_finds_the_users_row(store):
     assert (row["user_name"], row["grant_token"]) == ("alice", "g2")
 
 
+@pytest.mark.parametrize("save", ["save_token", "save_tokens"])
+def test_a_login_without_a_user_name_may_have_the_id_of_the_users_row(store, save):
+    alice = login("alice")
+    store.save_token(alice)
+    row = known(alice) | {"access_token": "1000.new"}
+    nameless = make_token(**{name: value for name, value in row.items() if name != "user_name"})
+    getattr(store, save)(nameless if save == "save_token" else [nameless])
+    assert stored(store) == [row]
+
+
 def test_the_same_token_saved_twice_is_one_row(store):
     for fields in (
         {"access_token": "a"},
