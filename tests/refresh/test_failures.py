@@ -8,21 +8,24 @@ from threading import Event
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import update
 
 import sdks
 from sdks import SDK, Application, SDKException, new_token
-from support import lease_is_held, stored, wait_until
-from zoho_tokenstore import RefreshPolicy, SQLAlchemyTokenStore
+from support import execute, lease_is_held, make_token, stored, wait_until
+from zoho_tokenstore import OAuthTokenRow, RefreshPolicy, SQLAlchemyTokenStore
 from zoho_tokenstore.errors import (
     DatabaseBusyError,
     LoginRequiredError,
     RefreshThrottledError,
     RefreshTimeoutError,
 )
+from zoho_tokenstore.schema.models import companion_table
 from zoho_tokenstore.testing.accounts import Accounts
 
 STORES = ("sqlite", "postgresql", "mariadb")
 ALICE = "alice@example.com"
+LEASE = companion_table(OAuthTokenRow.__table__, "lease")
 SHORT = {"lease": 4.0, "http_timeout": 3.5}
 
 
@@ -128,6 +131,30 @@ def test_what_comes_late_does_not_overwrite_what_is_newer(
         holder.join()
         assert holder.exitcode == 0
         assert stored(store) == newer
+
+
+def test_a_worker_that_comes_late_goes_on_with_the_newer_token_and_reports_it(
+    url, log_in, worker, monkeypatch
+):
+    row = log_in(lifetime=4.0)
+    newer, events = {}, []
+
+    def refresh(accounts, form, refresh=Accounts.refresh):
+        """Be the other worker first, whose turn it was as well."""
+        newer.update(row | {"access_token": refresh(accounts, form)["access_token"]})
+        newer["expiry"] = int(time.time() * 1000) + 3_000_000
+        with SQLAlchemyTokenStore(url, refresh=None) as other:
+            other.save_token(make_token(**newer))
+        execute(url, update(LEASE).values(version=LEASE.c.version + 1, owner="another", until=0))
+        late = refresh(accounts, form)
+        accounts.revoke(late["access_token"])
+        return late
+
+    monkeypatch.setattr(Accounts, "refresh", refresh)
+    application = worker(on_event=events.append)
+    assert application.visit(again(row), ALICE) == ALICE
+    assert stored(application.store) == [newer]
+    assert [event.kind for event in events] == ["late"]
 
 
 def test_a_revoked_refresh_token_fails_every_worker_at_once_and_is_remembered(
