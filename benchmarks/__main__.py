@@ -3,6 +3,7 @@
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -13,6 +14,7 @@ import typer
 from benchmarks import crowds, latency, load, memory, profile, report, rotation, threads, throughput
 from benchmarks.latency import Plan
 from benchmarks.places import Places
+from benchmarks.processors import on_one
 from benchmarks.results import Record, add_section, read_results
 from zoho_tokenstore.errors import ReadableSecretsWarning
 
@@ -33,6 +35,9 @@ FULL: Final = (
     Plan("mariadb", (9, 1_000, 50_000, 1_000_000)),
     Plan("mysql", (9, 1_000, 50_000)),
 )
+ON_ONE: Final = ("latency", "load")
+"""The sections whose measuring process keeps to one processor; the others use all."""
+
 LOADED: Final = 20_000
 MANY: Final = 1_000_000
 
@@ -52,7 +57,11 @@ def full(output: Output = Path("docs/explanation/performance.json"), only: Secti
 
 def _measure(output: Path, sections: Iterable[str], plans: tuple[Plan, ...]) -> None:
     for section in sections:
-        with tempfile.TemporaryDirectory() as folder, Places(Path(folder)).opened() as places:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Places(Path(folder)).opened() as places,
+            on_one() if section in ON_ONE else nullcontext(),
+        ):
             records = _shown(_records_of(section, plans, places))
             add_section(output, section, records, places.server_versions())
     print(*report.pages(read_results(output)).values(), sep="\n")

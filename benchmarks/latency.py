@@ -13,7 +13,6 @@ from benchmarks.data import UNKNOWN
 from benchmarks.opened import Opened
 from benchmarks.peers import PEERS
 from benchmarks.places import Places
-from benchmarks.processors import on_one
 from benchmarks.results import Record
 
 __all__ = ["Plan", "measure"]
@@ -200,15 +199,14 @@ def measure(plans: Sequence[Plan], places: Places) -> Iterator[Record]:
     Yields:
         A record for each peer and operation that there is.
     """
-    with on_one():
-        for plan in plans:
-            slow: set[tuple[str, str]] = set()
-            for rows in sorted(plan.sizes):
-                for operation in OPERATIONS if rows == plan.full else ALWAYS:
-                    for record in _compare(plan.database, operation, rows, places, slow):
-                        if record.get("median", 0) > TOO_LONG:
-                            slow.add((record["peer"], operation))
-                        yield record
+    for plan in plans:
+        slow: set[tuple[str, str]] = set()
+        for rows in sorted(plan.sizes):
+            for operation in OPERATIONS if rows == plan.full else ALWAYS:
+                for record in _compare(plan.database, operation, rows, places, slow):
+                    if record.get("median", 0) > TOO_LONG:
+                        slow.add((record["peer"], operation))
+                    yield record
 
 
 def _compare(

@@ -12,7 +12,6 @@ from benchmarks.floors import TABLE, insert_into, plain, row_of
 from benchmarks.opened import Place
 from benchmarks.peers import KEYRING
 from benchmarks.places import Places
-from benchmarks.processors import on_one
 from benchmarks.results import Record
 from zoho_tokenstore import SQLAlchemyTokenStore
 
@@ -36,10 +35,9 @@ def measure(databases: tuple[str, ...], rows: int, places: Places) -> Iterator[R
         rates: dict[str, list[float]] = {name: [] for name in LOADERS}
         for _ in range(ROUNDS):
             for name, load in LOADERS.items():
-                with on_one():
-                    place = places.empty(database)
-                    if place is not None:
-                        rates[name].append(rows / load(place, rows))
+                place = places.empty(database)
+                if place is not None:
+                    rates[name].append(rows / load(place, rows))
         for name, found in rates.items():
             if found:
                 yield {

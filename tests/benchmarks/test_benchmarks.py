@@ -6,12 +6,15 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
+from benchmarks import __main__ as main
+from benchmarks.places import Places
 from benchmarks.plots import draw
-from benchmarks.processors import ALLOWED, on_one, on_the_others
+from benchmarks.processors import ALLOWED, on_one
 from benchmarks.report import pages
 from benchmarks.results import add_section, read_results
 from benchmarks.tables import SPACE
 from benchmarks.targets import TARGETS
+from servers import Servers, UnavailableError
 
 AGAINST_BARE = next(target for target in TARGETS if "bare sqlite3" in target.text)
 AGAINST_DBSTORE = next(
@@ -178,16 +181,38 @@ def test_the_page_about_workers_names_them(tmp_path, processes, threads, workers
     assert line in written(read_results(path))["performance/workers.md"]
 
 
-@pytest.mark.skipif(len(ALLOWED) < 2, reason="there is one processor, or that cannot be told")
-def test_a_server_is_on_other_processors_than_what_is_measured():
-    shown = [sys.executable, "-c", "import os; print(*os.sched_getaffinity(0))"]
-    with on_one():
-        own = os.sched_getaffinity(0)
-        with on_the_others():
-            servers = subprocess.run(shown, check=True, capture_output=True, text=True).stdout
-        assert os.sched_getaffinity(0) == own
-    assert (len(own), own | set(map(int, servers.split()))) == (1, ALLOWED)
-    assert own.isdisjoint(map(int, servers.split()))
+with_processors = pytest.mark.skipif(
+    len(ALLOWED) < 2, reason="there is one processor, or that cannot be told"
+)
+
+
+@with_processors
+def test_a_server_is_on_other_processors_than_what_is_measured(tmp_path, monkeypatch):
+    started = []
+
+    def start(_servers, _kind):
+        shown = [sys.executable, "-c", "import os; print(*os.sched_getaffinity(0))"]
+        done = subprocess.run(shown, check=True, capture_output=True, text=True)
+        started.append(set(map(int, done.stdout.split())))
+        raise UnavailableError
+
+    monkeypatch.setattr(Servers, "get", start)
+    with Places(tmp_path).opened() as places:
+        with on_one():
+            own = os.sched_getaffinity(0)
+            assert places.empty("postgresql") is None
+            assert os.sched_getaffinity(0) == own
+        assert len(own) == 1
+        assert places.empty("postgresql") is None
+    assert started == [ALLOWED - own, ALLOWED]
     assert os.sched_getaffinity(0) == ALLOWED
-    with on_the_others():
-        assert os.sched_getaffinity(0) == ALLOWED
+
+
+@with_processors
+def test_calls_and_loads_are_measured_on_one_processor_and_workers_on_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(main, "_records_of", lambda *_: [{"on": len(os.sched_getaffinity(0))}])
+    monkeypatch.setattr(main.report, "pages", lambda _: {})
+    output = tmp_path / "results.json"
+    main.quick(output, ["latency", "load", "threads"])
+    found = {name: part["records"][0]["on"] for name, part in read_results(output).items()}
+    assert found == {"latency": 1, "load": 1, "threads": len(ALLOWED)}
